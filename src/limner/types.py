@@ -1,0 +1,34 @@
+"""Every closed set of choices in limner, as `Literal` aliases, and the aliases for arrays at the door."""
+
+from typing import Literal, TypeAlias
+
+from jaxtyping import UInt8
+from numpy import ndarray
+
+RgbImage: TypeAlias = UInt8[ndarray, "H W 3"]
+"""A picture at the door: RGB, 8 bits, rows from the top."""
+
+SkeletonName: TypeAlias = Literal[
+    "coco17",
+    "mpii16",
+    "lsp14",
+    "cocoplus19",
+    "h36m17",
+    "openpose18",
+    "openpose25",
+    "blazepose33",
+    "smpl24",
+]
+"""The skeletons of `limner.pose.skeletons`."""
+
+RasterBackend: TypeAlias = Literal["auto", "numba", "reference", "warp"]
+"""Who draws: numba on the CPU, the plain numpy reference, or warp on CUDA; `auto` picks."""
+
+RuntimeName: TypeAlias = Literal["auto", "openvino", "torch", "onnxruntime"]
+"""Who runs a network."""
+
+CameraStrategy: TypeAlias = Literal["smooth", "source", "copy"]
+"""Which camera an imitated frame is seen with: see `limner.motion.actor`."""
+
+MapName: TypeAlias = Literal["uv", "uv_seg", "seg", "par", "front", "head", "back", "ids", "binary"]
+"""Condition maps of `limner.render.maps`, by the names of the published option."""

@@ -1,0 +1,38 @@
+"""Every parity case of a folder, through the adapter of its kind; a kind without an adapter fails."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from .adapters import ADAPTERS, is_still_to_come
+from .cases import DEFAULT_CASES, OWN_CASES, Case, find_cases
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "case_folder" not in metafunc.fixturenames:
+        return
+    given = metafunc.config.getoption("--cases")
+    roots = [Path(given)] if given else [root for root in (DEFAULT_CASES, OWN_CASES) if root.exists()]
+    folders = [folder for root in roots for folder in find_cases(root)]
+    if not given:
+        folders = [folder for folder in folders if not is_still_to_come(Case(folder).kind)]
+    metafunc.parametrize("case_folder", folders, ids=[f"{f.parent.name}/{f.name}" for f in folders])
+
+
+def test_case(case_folder: Path) -> None:
+    case = Case(case_folder)
+    assert case.kind in ADAPTERS, f"no adapter for the kind {case.kind}"
+    wrong = case.compare(ADAPTERS[case.kind](case))
+    assert not wrong, "; ".join(wrong)
+
+
+def test_no_adapter_is_listed_as_still_to_come() -> None:
+    assert [kind for kind in ADAPTERS if is_still_to_come(kind)] == []
+
+
+def test_default_cases_are_there_in_ci(request: pytest.FixtureRequest) -> None:
+    if not DEFAULT_CASES.exists():
+        pytest.skip("the folder of parity cases is not on this machine")
+    assert len(find_cases(DEFAULT_CASES)) >= 140
