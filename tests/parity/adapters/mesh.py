@@ -2,6 +2,137 @@
 
 from __future__ import annotations
 
-from ..cases import Adapter
+from typing import Any
 
-ADAPTERS: dict[str, Adapter] = {}
+import numpy as np
+import torch
+from scipy.sparse import csr_matrix
+
+from limner.body import (
+    SMPL,
+    BodyData,
+    mirror_rotvec,
+    project_weak,
+    quat_wxyz_from_rotvec,
+    rigid_transforms,
+    rotmat_from_quat_wxyz,
+    rotmat_from_rotvec,
+)
+
+from ..cases import Adapter, Case
+
+Outputs = dict[str, Any]
+
+
+def body_data(arrays: dict[str, np.ndarray]) -> BodyData:
+    """The made-up body of the cases as limner's record."""
+    return BodyData(
+        name="made-up",
+        v_template=arrays["v_template"],
+        shapedirs=arrays["shapedirs"],
+        posedirs=arrays["posedirs"],
+        J_regressor=csr_matrix(arrays["J_regressor"]),
+        weights=arrays["weights"],
+        parents=arrays["kintree_table"][0].astype(np.int32),
+        faces=arrays["f"],
+        keypoint_regressors={"cocoplus19": csr_matrix(arrays["cocoplus_regressor"])},
+    )
+
+
+def _tensors(case: Case, *names: str) -> list[torch.Tensor]:
+    return [torch.from_numpy(np.array(case.inputs[name])) for name in names]
+
+
+def synthetic_body(case: Case) -> Outputs:
+    body = case.inputs["body"]
+    results: Outputs = {}
+    for name in ("v_template", "shapedirs", "posedirs", "weights", "J_regressor", "cocoplus_regressor"):
+        array = body[name]
+        results[f"{name}_sums"] = np.array([array.sum(), (array * array).sum(), np.abs(array).sum()])
+    results["f_sums"] = np.array([body["f"].sum(), (body["f"] * body["f"]).sum()])
+    results["J"] = body["J_regressor"] @ body["v_template"]
+    results["cocoplus"] = body["cocoplus_regressor"] @ body["v_template"]
+    for name, array in (("v_template", body["v_template"]), ("f", body["f"])):
+        rows = case.spec["outputs"][f"{name}_part"]["shape"][0]
+        results[f"{name}_part"] = array[:: -(-len(array) // rows)]
+    return results
+
+
+def rodrigues(case: Case) -> Outputs:
+    results: Outputs = {}
+    theta, g = _tensors(case, "theta", "g")
+    forms = {"matrix": rotmat_from_rotvec, "quaternion": lambda v: rotmat_from_quat_wxyz(quat_wxyz_from_rotvec(v))}
+    for name, form in forms.items():
+        leaf = theta.clone().requires_grad_()
+        rotmat = form(leaf)
+        (rotmat * g).sum().backward()
+        results[f"R_{name}"], results[f"grad_{name}"] = rotmat, leaf.grad
+    return results
+
+
+def rigid_transform(case: Case) -> Outputs:
+    rotmats, joints, parents = _tensors(case, "Rs", "Js", "parents")
+    turned = rotmats.clone()
+    turned[:, 0] *= torch.tensor([1.0, -1.0, -1.0])
+    results: Outputs = {}
+    for suffix, given in (("", rotmats), ("_rotated", turned)):
+        placed, transforms = rigid_transforms(given, joints, parents.tolist())
+        last = torch.tensor([0.0, 0.0, 0.0, 1.0]).expand(*transforms.shape[:2], 1, 4)
+        results[f"joints{suffix}"], results[f"A{suffix}"] = placed, torch.cat([transforms, last], 2)
+    return results
+
+
+def smpl_forward(case: Case) -> Outputs:
+    beta, theta = _tensors(case, "beta", "theta")
+    data = body_data(case.inputs["body"])
+    results: Outputs = {}
+    for suffix, turn_base in (("", False), ("_rotated", True)):
+        layer = SMPL(data, turn_base=turn_base)
+        out = layer(beta, theta.reshape(-1, 24, 3))
+        results[f"verts{suffix}"] = out.vertices
+        results[f"joints19{suffix}"] = layer.keypoints(out.vertices, "cocoplus19")
+        results[f"joints24{suffix}"], results[f"Rs{suffix}"] = out.joints, out.rotmats
+    return results
+
+
+def get_details(case: Case) -> Outputs:
+    (theta,) = _tensors(case, "theta")
+    data = body_data(case.inputs["body"])
+    camera, pose, shape = theta[:, :3], theta[:, 3:75], theta[:, 75:]
+    results: Outputs = {"cam": camera, "pose": pose, "shape": shape}
+    for prefix, turn_base in (("", False), ("pytorch_hmr_", True)):
+        layer = SMPL(data, turn_base=turn_base)
+        vertices = layer(shape, pose.reshape(-1, 24, 3)).vertices
+        joints = layer.keypoints(vertices, "cocoplus19")
+        results |= {f"{prefix}verts": vertices, f"{prefix}j3d": joints, f"{prefix}j2d": project_weak(joints, camera)}
+    return results
+
+
+def orth_proj(case: Case) -> Outputs:
+    return {"x": project_weak(*_tensors(case, "X", "camera"))}
+
+
+LSP_MIRROR = (5, 4, 3, 2, 1, 0, 11, 10, 9, 8, 7, 6, 12, 13)
+
+
+def mirror(case: Case) -> Outputs:
+    (pose,) = _tensors(case, "pose")
+    joints = case.inputs["joints"][list(LSP_MIRROR)] * (-1, 1, 1)
+    keypoints = case.inputs["kp"][list(LSP_MIRROR)]
+    keypoints[:, 0] = 223 - keypoints[:, 0]
+    return {
+        "pose_mirrored": mirror_rotvec(pose.reshape(24, 3)).reshape(72),
+        "joints_mirrored": joints - joints.mean(0),
+        "kp_mirrored": keypoints,
+    }
+
+
+ADAPTERS: dict[str, Adapter] = {
+    "mesh/get_details": get_details,
+    "mesh/mirror": mirror,
+    "mesh/orth_proj": orth_proj,
+    "mesh/rigid_transform": rigid_transform,
+    "mesh/rodrigues": rodrigues,
+    "mesh/smpl_forward": smpl_forward,
+    "mesh/synthetic_body": synthetic_body,
+}

@@ -1,0 +1,50 @@
+"""body: keypoints or shape and pose numbers in, a posed body mesh and its camera out.
+
+In: keypoints in pixels, or rotations (radians, SMPL's 24 joints) and shape numbers. Out: `Bodies`, vertices and joints
+in metres, `BodyData` with faces, atlas and parts. Rest body: T pose, y up, facing +z, x to its left. Camera axes: x
+right, y down, z away; the picture frame's unit is half the longer side, and x = s (X + tx).
+
+Papers: Loper et al. 2015 (SMPL), Kanazawa et al. 2018 (HMR), Bogo et al. 2016 (SMPLify).
+"""
+
+from limner.body.camera import picture_from_pixels, pixels_from_picture, project_weak
+from limner.body.rotations import (
+    MIRROR_JOINTS,
+    mirror_rotvec,
+    quat_wxyz_from_rotmat,
+    quat_wxyz_from_rotvec,
+    rot6d_from_rotmat,
+    rotmat_from_quat_wxyz,
+    rotmat_from_rot6d,
+    rotmat_from_rotvec,
+    rotvec_from_quat_wxyz,
+    rotvec_from_rotmat,
+)
+from limner.body.smpl import JOINT_NAMES, NUM_JOINTS, PARENTS, SMPL, BodyData, BodyOutput, rigid_transforms
+from limner.body.smpl_fast import FastSMPL
+from limner.body.smpl_files import load_body
+
+__all__ = [
+    "JOINT_NAMES",
+    "MIRROR_JOINTS",
+    "NUM_JOINTS",
+    "PARENTS",
+    "SMPL",
+    "BodyData",
+    "BodyOutput",
+    "FastSMPL",
+    "load_body",
+    "mirror_rotvec",
+    "picture_from_pixels",
+    "pixels_from_picture",
+    "project_weak",
+    "quat_wxyz_from_rotmat",
+    "quat_wxyz_from_rotvec",
+    "rigid_transforms",
+    "rot6d_from_rotmat",
+    "rotmat_from_quat_wxyz",
+    "rotmat_from_rot6d",
+    "rotmat_from_rotvec",
+    "rotvec_from_quat_wxyz",
+    "rotvec_from_rotmat",
+]
