@@ -1,8 +1,8 @@
 """One adapter per kind of parity case: each reads everything else from the case and returns its outputs by name."""
 
-from . import imitate, mesh
+from . import imitate, mesh, motion
 
-ADAPTERS = {**mesh.ADAPTERS, **imitate.ADAPTERS}
+ADAPTERS = {**mesh.ADAPTERS, **imitate.ADAPTERS, **motion.ADAPTERS}
 
 # Kinds of systems that limner does not hold yet. The default run leaves them out; given explicitly they fail.
 STILL_TO_COME = (

@@ -1,0 +1,1 @@
+"""motion: two bodies to a flow, a flow to a frame."""
