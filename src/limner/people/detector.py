@@ -1,0 +1,162 @@
+"""The person detector: BlazePose's network decoded by anchors, and a search in tiles that finds small people too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Float, Float32
+from numpy import ndarray
+
+from limner.people.regions import Region
+from limner.runtime import load_network
+from limner.types import RgbImage
+from limner.weights import file_path
+
+_SIZE = 224
+# (stride, anchors a cell): the three layers of stride 32 share their cells, so their anchors lie together.
+_LAYERS = ((8, 2), (16, 2), (32, 6))
+_LAYER_STEP = 1.8
+_EASY_HEIGHT = 0.4  # share of a view's side from which on a standing person is found
+_NEAR = 0.3  # overlap above which two boxes of one view are averaged into one
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """What may be people, in pixels of the whole picture, best first.
+
+    Attributes:
+        score: (N,) the detector's confidence, 0 to 1.
+        points: (N, 4, 2) middle of the hips, a point straight above on the circle round the body, middle of the
+            shoulders, a point on the circle round the upper body.
+        tile: (N,) side in pixels of the square that the detector looked at.
+    """
+
+    score: Float32[ndarray, "N"]
+    points: Float32[ndarray, "N 4 2"]
+    tile: Float32[ndarray, "N"]
+
+    def __len__(self) -> int:
+        return len(self.score)
+
+    def take(self, index: ndarray) -> Candidates:
+        """Return the candidates at `index`."""
+        return Candidates(self.score[index], self.points[index], self.tile[index])
+
+    def region(self, index: int) -> Region:
+        """Return the rotated square round the whole body of one candidate."""
+        return Region.upright(self.points[index, 0], self.points[index, 1])
+
+    @classmethod
+    def join(cls, parts: list[Candidates]) -> Candidates:
+        """Return all candidates of `parts`, best first."""
+        score = np.concatenate([part.score for part in parts])
+        points, tile = (np.concatenate([getattr(part, name) for part in parts]) for name in ("points", "tile"))
+        return cls(score, points, tile).take(np.argsort(-score, kind="stable"))
+
+
+class Detector:
+    """BlazePose's person detector."""
+
+    def __init__(self, *, threads: int | None = None) -> None:
+        self._network = load_network(file_path("blazepose-detector"), threads=threads)
+        self._anchors = _anchors()
+
+    def look(self, image: RgbImage, square: tuple[float, float, float], min_score: float = 0.5) -> Candidates:
+        """Return the candidates in one square view of the picture.
+
+        Args:
+            image: the whole picture.
+            square: left, top and side in pixels; what lies beyond the picture is black, as in letterboxing.
+            min_score: candidates below it are dropped.
+        """
+        left, top, side = square
+        crop = Region(left + side / 2 - 0.5, top + side / 2 - 0.5, side).crop(image, _SIZE)
+        raw, logit = self._network(crop[None].astype(np.float32) / np.float32(127.5) - np.float32(1))
+        score = 1.0 / (1.0 + np.exp(-np.clip(logit[0, :, 0], -80, 80)))
+        keep = np.flatnonzero(score >= min_score)
+        # Twelve numbers: box centre and size, then the four points, all in network pixels relative to the anchor.
+        values = raw[0, keep].reshape(-1, 6, 2)
+        centres, sizes = values[:, 0] / _SIZE + self._anchors[keep], values[:, 1] / _SIZE
+        points = values[:, 2:] / _SIZE + self._anchors[keep, None]
+        boxes = np.concatenate([centres - sizes / 2, centres + sizes / 2], axis=1)
+        score, points = _average_overlapping(score[keep], boxes, points)
+        points = points * side + (left - 0.5, top - 0.5)
+        tile = np.full(len(score), side, np.float32)
+        return Candidates(score.astype(np.float32), points.astype(np.float32), tile)
+
+    def search(self, image: RgbImage, min_score: float = 0.5, smallest: float = 1 / 6) -> Candidates:
+        """Return the candidates of all views of the picture that are needed to find people down to a height.
+
+        Args:
+            image: the whole picture.
+            min_score: candidates below it are dropped.
+            smallest: the least height of a person, as a share of the picture's height.
+        """
+        squares = search_squares((image.shape[0], image.shape[1]), smallest)
+        shrink = min(1.0, _SIZE / min(side for _, _, side in squares))
+        if shrink < 1.0:
+            image = cv2.resize(image, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
+        views = [self.look(image, (x * shrink, y * shrink, side * shrink), min_score) for x, y, side in squares]
+        found = Candidates.join(views)
+        return Candidates(found.score, (found.points + 0.5) / np.float32(shrink) - 0.5, found.tile / np.float32(shrink))
+
+
+def search_squares(size_hw: tuple[int, int], smallest: float = 1 / 6) -> list[tuple[float, float, float]]:
+    """Return the squares (left, top, side in pixels) that together show everyone of at least `smallest` x the height.
+
+    The first square holds the whole picture. Each further layer has squares `_LAYER_STEP` times smaller that overlap by half,
+    down to squares in which the smallest person is `_EASY_HEIGHT` of the side.
+    """
+    height, width = size_hw
+    longest = float(max(height, width))
+    squares = [((width - longest) / 2, (height - longest) / 2, longest)]
+    least = min(smallest * height / _EASY_HEIGHT, longest)
+    num_layers = int(np.ceil(np.log(longest / least) / np.log(_LAYER_STEP) - 1e-9))
+    for layer in range(1, num_layers + 1):
+        side = longest * (least / longest) ** (layer / num_layers)
+        squares += [(x, y, side) for y in _starts(height, side) for x in _starts(width, side)]
+    return squares
+
+
+def _starts(length: int, side: float) -> list[float]:
+    """Where squares begin along one axis: overlapping by half or more, or one in the middle where it is longer than the axis."""
+    if side >= length:
+        return [(length - side) / 2]
+    count = int(np.ceil((length - side) / (side / 2) - 1e-9)) + 1
+    return [float(start) for start in np.linspace(0, length - side, count)]
+
+
+def _average_overlapping(
+    score: Float[ndarray, "N"], boxes: Float[ndarray, "N 4"], points: Float[ndarray, "N 4 2"]
+) -> tuple[Float[ndarray, "M"], Float[ndarray, "M 4 2"]]:
+    """Join boxes that overlap into one each, averaged by score, best first (BlazeFace's blending, Bazarevsky 2019)."""
+    order = np.argsort(-score, kind="stable")
+    scores, averaged = [], []
+    while len(order):
+        same = box_overlap(boxes[order[:1]], boxes[order])[0] > _NEAR
+        same[0] = True
+        group = order[same]
+        scores.append(score[group[0]])
+        averaged.append(np.average(points[group], axis=0, weights=score[group]))
+        order = order[~same]
+    return np.array(scores), np.array(averaged).reshape(-1, 4, 2)
+
+
+def box_overlap(first: Float[ndarray, "N 4"], second: Float[ndarray, "M 4"]) -> Float[ndarray, "N M"]:
+    """Return intersection over union of every box of `first` with every box of `second` (left, top, right, bottom)."""
+    low = np.maximum(first[:, None, :2], second[None, :, :2])
+    high = np.minimum(first[:, None, 2:], second[None, :, 2:])
+    shared = np.clip(high - low, 0, None).prod(axis=2)
+    areas = [np.clip(boxes[:, 2:] - boxes[:, :2], 0, None).prod(axis=1) for boxes in (first, second)]
+    return shared / np.maximum(areas[0][:, None] + areas[1][None] - shared, 1e-9)
+
+
+def _anchors() -> Float32[ndarray, "2254 2"]:
+    parts = []
+    for stride, copies in _LAYERS:
+        cells = (np.arange(_SIZE // stride) + 0.5) * stride / _SIZE
+        grid = np.stack(np.meshgrid(cells, cells), axis=-1).reshape(-1, 2)
+        parts.append(np.repeat(grid, copies, axis=0))
+    return np.concatenate(parts).astype(np.float32)

@@ -1,0 +1,211 @@
+"""Who is where in one picture: boxes, landmarks and masks of everybody large enough."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+import cv2
+import numpy as np
+from jaxtyping import Float32
+from numpy import ndarray
+
+from limner.checks import InputError, check_shape
+from limner.people.detector import Candidates, Detector, box_overlap
+from limner.people.landmarks import LandmarkNetwork, Landmarks
+from limner.people.regions import Region
+from limner.records import Boxes, Keypoints
+from limner.types import RgbImage
+
+_SECOND_LOOK = 1.6  # side of the confirming view over the region's: the person fills half of it
+_SAME_REGION = 0.4  # overlap above which two candidates of different views are one person
+_SAME_SKELETON = 0.5  # object keypoint similarity above which two skeletons are one person
+_OUTSIDE = 0.1  # what is left of the score of a point beyond the picture's border
+
+
+@dataclass(frozen=True)
+class People:
+    """The people in one picture, largest box first.
+
+    Attributes:
+        boxes: round what is visible of each; the score is the detector's.
+        keypoints: "blazepose33" with world points. A point's score is the probability that it is visible, a tenth of it
+            where it lies beyond the picture's border.
+        regions: the rotated squares that the landmark network looked at.
+    """
+
+    boxes: Boxes
+    keypoints: Keypoints
+    regions: tuple[Region, ...]
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    def __getitem__(self, index: slice | list[int] | ndarray) -> People:
+        order = np.arange(len(self))[index]
+        return People(self.boxes[order], self.keypoints[order], tuple(self.regions[i] for i in order))
+
+
+class Locator:
+    """BlazePose: the detector searched over the picture, then the landmark network for each person."""
+
+    def __init__(self, detector: Detector, landmarks: LandmarkNetwork) -> None:
+        self.detector = detector
+        self.landmarks = landmarks
+
+    @classmethod
+    def load(cls, size: Literal["full", "heavy"] = "heavy", *, threads: int | None = None) -> Locator:
+        """Return a locator with the landmark network of the given size; `threads` None takes all cores."""
+        return cls(Detector(threads=threads), LandmarkNetwork(size, threads=threads))
+
+    def locate(self, image: RgbImage, *, min_score: float = 0.5, smallest: float = 1 / 6) -> People:
+        """Find everybody in a picture.
+
+        Args:
+            image: RGB.
+            min_score: the least score of the detector, 0 to 1.
+            smallest: the least height of a person to search for, as a share of the picture's height.
+
+        Returns:
+            The people, largest box first; an empty record where there is nobody.
+
+        Source: Bazarevsky et al. 2020, "BlazePose: On-device Real-time Body Pose Tracking", for the networks; the search
+            in tiles, the second look and the suppression are ours: the detector was made for one large person.
+        """
+        check_picture(image)
+        found = []
+        for index_score, region in self._confirmed(image, min_score, smallest):
+            skeleton = self.look(image, region)
+            if skeleton is not None:
+                found.append((index_score, skeleton))
+        return gather(_distinct(found), image.shape[:2])
+
+    def look(self, image: RgbImage, region: Region, *, with_mask: bool = True) -> Landmarks | None:
+        """Return the skeleton in `region` after settling the region on it, or None where the network sees nobody."""
+        first = self.landmarks(image, region)
+        if first.presence < 0.5:
+            return None
+        second = self.landmarks(image, first.next_region, with_mask=with_mask)
+        return second if second.presence >= 0.5 else None
+
+    def mask(self, image: RgbImage, people: People, index: int = 0) -> Float32[ndarray, "H W"]:
+        """Return the mask of one person at the picture's size, 0 to 1, as smooth as the network's 256 x 256 pixels."""
+        skeleton = self.landmarks(image, people.regions[index], with_mask=True)
+        return paste_mask(skeleton, image.shape[:2])
+
+    def _confirmed(self, image: RgbImage, min_score: float, smallest: float) -> list[tuple[float, Region]]:
+        """Candidates that the detector finds again when it looks straight at them, each person once."""
+        kept: list[tuple[float, Region]] = []
+        candidates = self.detector.search(image, min_score, smallest)
+        for index in _distinct_regions([candidates.region(i) for i in range(len(candidates))]):
+            again = self._second_look(image, candidates.region(index), min_score)
+            if again is not None:
+                kept.append(again)
+        kept.sort(key=lambda item: -item[0])
+        return [kept[i] for i in _distinct_regions([region for _, region in kept])]
+
+    def _second_look(self, image: RgbImage, region: Region, min_score: float) -> tuple[float, Region] | None:
+        side = _SECOND_LOOK * region.side
+        views: Candidates = self.detector.look(image, (region.x - side / 2, region.y - side / 2, side), min_score)
+        for i in range(len(views)):
+            if _square_overlap([region], [views.region(i)])[0, 0] > _SAME_REGION:
+                return float(views.score[i]), views.region(i)
+        return None
+
+
+@cache
+def _default_locator() -> Locator:
+    return Locator.load()
+
+
+def find_people(image: RgbImage) -> People:
+    """Find everybody of at least a sixth of the picture's height: `Locator.locate` with the default networks."""
+    return _default_locator().locate(image)
+
+
+def check_picture(image: RgbImage) -> None:
+    """Raise `ShapeError` or `InputError` unless `image` is RGB, 8 bits, and not empty."""
+    check_shape(image, "image", ("H", "W", 3))
+    if image.dtype != np.uint8 or 0 in image.shape:
+        raise InputError(f"image must be RGB of 8 bits with at least one pixel, got {image.dtype} {image.shape}")
+
+
+def paste_mask(skeleton: Landmarks, size_hw: tuple[int, int]) -> Float32[ndarray, "H W"]:
+    """Return the skeleton's mask at the picture's size, 0 to 1."""
+    assert skeleton.mask_logit is not None
+    prob = 1.0 / (1.0 + np.exp(-np.clip(skeleton.mask_logit, -20, 20)))
+    return skeleton.region.paste(prob.astype(np.float32), size_hw)
+
+
+def gather(found: list[tuple[float, Landmarks]], size_hw: tuple[int, int]) -> People:
+    """Return the record of scored skeletons, largest box first."""
+    boxes = np.array([visible_box(skeleton, size_hw) for _, skeleton in found], np.float32).reshape(-1, 4)
+    order = np.argsort(-(boxes[:, 2:] - boxes[:, :2]).prod(axis=1), kind="stable")
+    skeletons = [found[i][1] for i in order]
+    keypoints = Keypoints(
+        np.array([s.xy for s in skeletons], np.float32).reshape(-1, 33, 2),
+        np.array([point_scores(s, size_hw) for s in skeletons], np.float32).reshape(-1, 33),
+        "blazepose33",
+        np.array([s.world for s in skeletons], np.float32).reshape(-1, 33, 3),
+    )
+    score = np.array([found[i][0] for i in order], np.float32)
+    return People(Boxes(boxes[order], score), keypoints, tuple(s.region for s in skeletons))
+
+
+def point_scores(skeleton: Landmarks, size_hw: tuple[int, int]) -> Float32[ndarray, "33"]:
+    """Return the visibility of each point, a tenth of it beyond the picture's border."""
+    x, y = skeleton.xy.T
+    inside = (x >= -0.5) & (y >= -0.5) & (x <= size_hw[1] - 0.5) & (y <= size_hw[0] - 0.5)
+    return skeleton.score * np.where(inside, np.float32(1), np.float32(_OUTSIDE))
+
+
+def visible_box(skeleton: Landmarks, size_hw: tuple[int, int]) -> Float32[ndarray, "4"]:
+    """Return the box round the visible points and the mask, within the picture."""
+    points = skeleton.xy[skeleton.score >= 0.5] if (skeleton.score >= 0.5).any() else skeleton.xy
+    if skeleton.mask_logit is not None:
+        rows, columns = np.nonzero(_largest_part(skeleton.mask_logit > 0))
+        if len(rows):
+            across = (np.stack([columns, rows], axis=1) + 0.5) / len(skeleton.mask_logit)
+            points = np.concatenate([points, skeleton.region.to_picture(across)])
+    limit = np.array([size_hw[1] - 1, size_hw[0] - 1])
+    points = np.clip(points, 0, limit)
+    return np.concatenate([points.min(axis=0), points.max(axis=0)]).astype(np.float32)
+
+
+def _largest_part(mask: ndarray) -> ndarray:
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    return mask if count < 3 else labels == 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())
+
+
+def _square_overlap(first: list[Region], second: list[Region]) -> ndarray:
+    def squares(regions: list[Region]) -> ndarray:
+        return np.array([[r.x - r.side / 2, r.y - r.side / 2, r.x + r.side / 2, r.y + r.side / 2] for r in regions])
+
+    return box_overlap(squares(first).reshape(-1, 4), squares(second).reshape(-1, 4))
+
+
+def _distinct_regions(regions: list[Region]) -> list[int]:
+    """Indices of the regions that overlap none before them."""
+    overlap = _square_overlap(regions, regions)
+    kept: list[int] = []
+    for i in range(len(regions)):
+        if not (overlap[i, kept] > _SAME_REGION).any():
+            kept.append(i)
+    return kept
+
+
+def skeleton_similarity(first: Landmarks, second: Landmarks) -> float:
+    """Return COCO's object keypoint similarity of two skeletons, with one spread (0.1 of the body's size) for all points."""
+    size = np.sqrt(np.ptp(first.xy, axis=0).prod() + np.ptp(second.xy, axis=0).prod()) / np.sqrt(2)
+    distance = np.linalg.norm(first.xy - second.xy, axis=1) / max(float(size), 1e-6)
+    return float(np.exp(-(distance**2) / (2 * 0.1**2)).mean())
+
+
+def _distinct(found: list[tuple[float, Landmarks]]) -> list[tuple[float, Landmarks]]:
+    """Drop skeletons that repeat one of a better score."""
+    kept: list[tuple[float, Landmarks]] = []
+    for score, skeleton in sorted(found, key=lambda item: -item[0]):
+        if all(skeleton_similarity(skeleton, other) < _SAME_SKELETON for _, other in kept):
+            kept.append((score, skeleton))
+    return kept

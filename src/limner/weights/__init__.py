@@ -1,0 +1,10 @@
+"""Weights: which weight files there are, where they lie, and what may be done with them.
+
+In: the name of a weight file. Out: its path, checked against its checksum once per process, and its record (network,
+source, licence, input size, normalisation, notes). One JSON card per file lies in `cards/`, beside a card in words.
+Files that may be shipped lie in `files/`; nothing is ever downloaded and no pickle is ever executed.
+"""
+
+from limner.weights.registry import WeightRecord, file_path, list_weights, weight_record
+
+__all__ = ["WeightRecord", "file_path", "list_weights", "weight_record"]
