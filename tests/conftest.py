@@ -32,8 +32,15 @@ def rng() -> np.random.Generator:
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The folder of real pictures and motions; tests that need it skip where it is absent."""
+    """The folder of real pictures and motions; tests that need it skip where it is absent, and fail where it is owed."""
     data = SHARED / "data"
     if not data.exists():
-        pytest.skip("the folder of real test data is not on this machine")
+        skip_or_fail("the folder of real test data is not on this machine")
     return data
+
+
+def skip_or_fail(reason: str) -> None:
+    """Skip the test; with LIMNER_REQUIRE_SHARED=1, as CI sets it, fail it: there everything must be there and run."""
+    if os.environ.get("LIMNER_REQUIRE_SHARED") == "1":
+        pytest.fail(f"{reason}, and LIMNER_REQUIRE_SHARED=1 asks for it")
+    pytest.skip(reason)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ..conftest import skip_or_fail
 from .adapters import ADAPTERS, is_still_to_come
 from .cases import DEFAULT_CASES, OWN_CASES, Case, find_cases
 
@@ -32,7 +33,7 @@ def test_no_adapter_is_listed_as_still_to_come() -> None:
     assert [kind for kind in ADAPTERS if is_still_to_come(kind)] == []
 
 
-def test_default_cases_are_there_in_ci(request: pytest.FixtureRequest) -> None:
+def test_default_cases_are_there_in_ci() -> None:
     if not DEFAULT_CASES.exists():
-        pytest.skip("the folder of parity cases is not on this machine")
+        skip_or_fail("the folder of parity cases is not on this machine")
     assert len(find_cases(DEFAULT_CASES)) >= 140
