@@ -32,7 +32,7 @@ def rng() -> np.random.Generator:
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The folder of real pictures and motions; tests that need it skip where it is absent, and fail where it is owed."""
+    """The folder of real pictures and motions; tests skip where it is absent, and fail where it is owed."""
     data = SHARED / "data"
     if not data.exists():
         skip_or_fail("the folder of real test data is not on this machine")

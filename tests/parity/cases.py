@@ -1,7 +1,8 @@
 """Parity cases: what the published systems compute, as data, and how a result is judged against it.
 
-A case is a folder `GROUP/NAME` with `case.json` and `case.npz`; `fill.py` (made-up weights) and `mesh/synthetic_smpl.py`
-(a made-up body) lie beside the groups. Adapters see a `Case` and return a dict of outputs; they never see a case's name.
+A case is a folder `GROUP/NAME` with `case.json` and `case.npz`; `fill.py` (made-up weights) and
+`mesh/synthetic_smpl.py` (a made-up body) lie beside the groups. Adapters see a `Case` and return a dict of outputs; they
+never see a case's name.
 """
 
 from __future__ import annotations
@@ -107,7 +108,10 @@ class Case:
     def _judge(self, name: str, spec: dict[str, Any], result: Any) -> str:
         if "value" in spec and "npz" not in spec:
             return _judge_value(spec["value"], result, self.spec.get("tolerance") or {})
-        tolerance = {**(self.spec.get("tolerance") or {}), **{k: spec[k] for k in ("atol", "rtol", "share") if k in spec}}
+        tolerance = {
+            **(self.spec.get("tolerance") or {}),
+            **{k: spec[k] for k in ("atol", "rtol", "share") if k in spec},
+        }
         wanted, got = self.arrays[spec["npz"]], np.asarray(_to_numpy(result))
         if list(got.shape) != list(spec["shape"]):
             return f"shape {list(got.shape)} instead of {spec['shape']}"
@@ -131,7 +135,8 @@ class Case:
             return ""
         gap = np.abs(got.astype(np.float64) - wanted.astype(np.float64))
         gap[close] = 0
-        return f"{(~close).sum()} of {close.size} outside rtol {rtol:g} atol {atol:g} (share {share:g}), worst {np.nanmax(gap):.4g}"
+        bounds = f"rtol {rtol:g} atol {atol:g} (share {share:g})"
+        return f"{(~close).sum()} of {close.size} outside {bounds}, worst {np.nanmax(gap):.4g}"
 
     def _certain(self, name: str, got: np.ndarray) -> np.ndarray | None:
         """The mask of pixels where a drawn output may be judged, spread to the shape of `got`; None where all may."""
@@ -153,8 +158,13 @@ def _judge_value(wanted: Any, got: Any, tolerance: dict[str, Any]) -> str:
     got = _to_numpy(got)
     if isinstance(wanted, str) or (isinstance(wanted, list) and any(isinstance(item, str) for item in wanted)):
         return "" if got == wanted else f"{got!r} instead of {wanted!r}"
-    close = np.allclose(np.asarray(got, np.float64), np.asarray(wanted, np.float64),
-                        rtol=float(tolerance.get("rtol", 0)), atol=float(tolerance.get("atol", 0)), equal_nan=True)
+    close = np.allclose(
+        np.asarray(got, np.float64),
+        np.asarray(wanted, np.float64),
+        rtol=float(tolerance.get("rtol", 0)),
+        atol=float(tolerance.get("atol", 0)),
+        equal_nan=True,
+    )
     return "" if close else f"{got!r} instead of {wanted!r}"
 
 
