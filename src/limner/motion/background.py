@@ -7,10 +7,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Bool, Float32
 from numpy import ndarray
 
 from limner.checks import InputError, check_shape
+from limner.motion.membrane import integrate_gradients
+from limner.motion.patch_fill import fill_by_patches
 from limner.types import RgbImage
 
 NAMED_COLOURS: dict[str, tuple[int, int, int]] = {
@@ -35,14 +37,60 @@ NAMED_COLOURS: dict[str, tuple[int, int, int]] = {
 }
 
 
-def fill_background(image: RgbImage, mask: Float32[ndarray, "H W"], *, size_limit: int = 1024) -> RgbImage:
-    """Take the person out of a photo and fill the hole with what could have been behind."""
+MARGIN = 0.012
+"""How far the mask is grown, as a share of the picture's longer side: what masks miss of hair, fingers and soft edges."""
+
+BLEND = 3.0
+"""Pixels over which the fill takes over from the photo, inside the grown mask."""
+
+
+def fill_background(
+    image: RgbImage, mask: Float32[ndarray, "H W"], *, size_limit: int = 1024, seed: int = 0
+) -> RgbImage:
+    """Take the person out of a photo and fill the hole with what could have been behind.
+
+    Args:
+        image: the photo.
+        mask: 1 on the person, 0 on the background, soft at the edge; a shadow on the floor that it leaves out stays.
+        size_limit: pixels of the longer side up to which the whole photo is searched for patches; beyond it only
+            what was found at half the size is refined.
+        seed: of the search; equal seeds give equal pictures.
+
+    Returns:
+        The photo without the person. Pixels outside the mask, grown by `MARGIN` of the longer side, are the photo's own.
+
+    Raises:
+        ShapeError: mask and image differ in size, or the image has not three channels.
+        InputError: the mask is not finite.
+
+    Source: `limner.motion.patch_fill` and `limner.motion.membrane`.
+    """
     check_shape(image, "image", ("H", "W", 3))
     check_shape(mask, "mask", image.shape[:2])
-    hole = cv2.dilate((mask > 0.1).astype(np.uint8), np.ones((9, 9), np.uint8))
-    if not hole.any() or hole.all():
+    if not np.isfinite(mask).all():
+        raise InputError("mask holds numbers that are not finite")
+    margin = max(2, round(MARGIN * max(image.shape[:2])))
+    hole = grow_mask(mask, margin)
+    if not hole.any():
         return image.copy()
-    return cv2.inpaint(image, hole, 3, cv2.INPAINT_TELEA)
+    filled = _fill(image.astype(np.float32), hole, grow_mask(mask, margin + max(2, margin // 2)), size_limit, seed)
+    depth = cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 5)
+    share = np.clip(depth / (BLEND + 1), 0, 1)[..., None]
+    blended = image + share * (filled - image)
+    return np.where(hole[..., None], np.clip(np.rint(blended), 0, 255), image).astype(np.uint8)
+
+
+def grow_mask(mask: Float32[ndarray, "H W"], margin: int) -> Bool[ndarray, "H W"]:
+    """Mark all pixels within `margin` pixels of anything the mask believes to be more than a tenth person."""
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * margin + 1, 2 * margin + 1))
+    return cv2.dilate((mask > 0.1).astype(np.uint8), disc) > 0
+
+
+def _fill(image: ndarray, hole: ndarray, barred: ndarray, size_limit: int, seed: int) -> ndarray:
+    found = fill_by_patches(image, hole, barred, size_limit=size_limit, seed=seed)
+    if found is None:
+        return image
+    return integrate_gradients(found[0], hole, found[1])
 
 
 def compose_background(choice: str | Path | None, filled: RgbImage, size_hw: tuple[int, int]) -> RgbImage | None:

@@ -1,0 +1,285 @@
+"""Patch-based completion: fill a hole with pieces of the same picture, from coarse to fine.
+
+At every level of a pyramid each patch that touches the hole looks for the most similar patch that does not (random
+search and propagation), then all patches that lie over a pixel vote on its colour; this alternates until it settles,
+and the finer level starts from the same correspondences. At the end the GRADIENTS of the patches found are integrated
+against the photo round the hole, so that slow changes of light leave no seams.
+
+Sources: Wexler, Shechtman and Irani 2007 (the objective, trust by distance to the border, voting); Barnes et al. 2009
+(PatchMatch); Perez, Gangnet and Blake 2003 (integration of gradients). Differences: a weak preference for patches from
+nearby, above all from the same height, because walls and floors change least along a row; and at sizes beyond
+`size_limit` only the neighbourhood of the correspondences found is searched, so that large photos stay affordable.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float32, Int32
+from numba import njit
+from numpy import ndarray
+
+RADIUS = 3
+"""Half the patch: 7 by 7 pixels, as in Wexler et al."""
+
+FALL_OFF = 1.2
+"""How much less a pixel of the hole is trusted for every pixel of distance from the border (Wexler et al.: 1.3)."""
+
+LEAST_TRUST = 0.02
+
+NEARNESS_YX = (240.0, 60.0)
+"""Cost of a patch from a whole longer side away, down and across, in squared grey levels summed over the channels."""
+
+COARSEST_DEPTH = 4.0
+"""The pyramid ends where no pixel of the hole lies deeper than this many pixels."""
+
+FEWEST_SOURCES = 64
+
+
+@dataclass
+class _Level:
+    """One size of the picture: its colours, what is to fill, and what must not be copied."""
+
+    image: Float32[ndarray, "H W 3"]
+    hole: Bool[ndarray, "H W"]
+    barred: Bool[ndarray, "H W"]
+
+    @property
+    def valid(self) -> Bool[ndarray, "H W"]:
+        """Centres of patches that lie inside the picture and hold nothing barred."""
+        inside = np.zeros_like(self.hole)
+        inside[RADIUS:-RADIUS, RADIUS:-RADIUS] = True
+        return inside & ~_grown(self.barred)
+
+    @property
+    def targets(self) -> Int32[ndarray, "N 2"]:
+        """Centres (row, column) of the patches that touch the hole, row by row."""
+        return np.argwhere(_grown(self.hole)).astype(np.int32)
+
+    @property
+    def trust(self) -> Float32[ndarray, "H W"]:
+        """How far each pixel is believed: 1 in the photo, less with every pixel into the hole."""
+        depth = cv2.distanceTransform(self.hole.astype(np.uint8), cv2.DIST_L2, 5)
+        return np.maximum(FALL_OFF**-depth, LEAST_TRUST).astype(np.float32)
+
+
+@dataclass
+class _Field:
+    """For each target patch the centre of the patch it copies; -1 in `source` where there is no target."""
+
+    source: Int32[ndarray, "H W 2"]
+    cost: Float32[ndarray, "H W"]
+
+
+def fill_by_patches(
+    image: Float32[ndarray, "H W 3"],
+    hole: Bool[ndarray, "H W"],
+    barred: Bool[ndarray, "H W"],
+    *,
+    size_limit: int = 1024,
+    seed: int = 0,
+) -> tuple[Float32[ndarray, "H W 3"], Int32[ndarray, "H W 2"]] | None:
+    """Fill the hole of a picture with patches of the rest of it.
+
+    Args:
+        image: colours, 0 to 255; those inside the hole are ignored.
+        hole: True where the picture is to be filled.
+        barred: True where nothing may be copied from; holds the hole.
+        size_limit: pixels of the longer side up to which patches are searched for all over the picture.
+        seed: of the random search; equal seeds give equal pictures.
+
+    Returns:
+        The picture, changed inside the hole only, and for each pixel of the hole the pixel (row, column) it was copied
+        from; None where the rest of the picture is too small to copy from.
+
+    Source: Wexler et al. 2007 and Barnes et al. 2009; the module lists the differences.
+    """
+    levels = _pyramid(image, hole, barred)
+    while levels and np.count_nonzero(levels[-1].valid) < FEWEST_SOURCES:
+        levels.pop()
+    if not levels:
+        return None
+    levels[-1].image = cv2.inpaint(
+        levels[-1].image.round().astype(np.uint8), levels[-1].hole.astype(np.uint8), 3, cv2.INPAINT_TELEA
+    ).astype(np.float32)
+    field = None
+    for index in reversed(range(len(levels))):
+        level = levels[index]
+        start = _random_field(level, seed) if field is None else _upscaled(field, level, seed)
+        thorough = max(level.hole.shape) <= size_limit
+        rounds = _rounds(index, len(levels)) if thorough else 1
+        field = _settle(level, start, rounds=rounds, thorough=thorough, first=field is None, seed=seed + index)
+    return levels[0].image, field.source
+
+
+def _rounds(index: int, count: int) -> int:
+    """How often to search and vote: often where the picture is small and its content is decided."""
+    return 14 if index == count - 1 else min(8, 3 + 2 * index)
+
+
+def _grown(mask: Bool[ndarray, "H W"]) -> Bool[ndarray, "H W"]:
+    return cv2.dilate(mask.astype(np.uint8), np.ones((2 * RADIUS + 1, 2 * RADIUS + 1), np.uint8)) > 0
+
+
+def _pyramid(image: ndarray, hole: ndarray, barred: ndarray) -> list[_Level]:
+    """Halve the picture until the hole is shallow; colours are averaged over known pixels only."""
+    levels = [_Level(np.where(hole[..., None], 0, image).astype(np.float32), hole, barred)]
+    while True:
+        fine = levels[-1]
+        depth = cv2.distanceTransform(np.pad(fine.hole, 1).astype(np.uint8), cv2.DIST_L2, 5).max()
+        if depth <= COARSEST_DEPTH or min(fine.hole.shape) < 8 * RADIUS:
+            return levels
+        levels.append(_halved(fine))
+
+
+def _halved(fine: _Level) -> _Level:
+    height, width = (2 * (n // 2) for n in fine.hole.shape)
+    known = (~fine.hole[:height, :width]).astype(np.float32)
+    weight = _quads(known[..., None])
+    colour = _quads(fine.image[:height, :width] * known[..., None]) / np.maximum(weight, 1)
+    barred = _quads(fine.barred[:height, :width, None].astype(np.float32)) >= 2
+    hole = weight[..., 0] < 2
+    return _Level(np.where(hole[..., None], 0, colour).astype(np.float32), hole, barred[..., 0] | hole)
+
+
+def _quads(array: ndarray) -> ndarray:
+    """Sum over squares of two by two pixels."""
+    rows = array[0::2] + array[1::2]
+    return rows[:, 0::2] + rows[:, 1::2]
+
+
+def _random_field(level: _Level, seed: int) -> _Field:
+    centres = np.argwhere(level.valid).astype(np.int32)
+    targets = level.targets
+    source = np.full((*level.hole.shape, 2), -1, np.int32)
+    source[targets[:, 0], targets[:, 1]] = centres[
+        np.random.default_rng(seed).integers(len(centres), size=len(targets))
+    ]
+    return _Field(source, np.full(level.hole.shape, np.inf, np.float32))
+
+
+def _upscaled(coarse: _Field, level: _Level, seed: int) -> _Field:
+    """Carry correspondences to twice the size; where one lands on a barred patch, start from a random one."""
+    field, valid = _random_field(level, seed), level.valid
+    y, x = level.targets.T
+    height, width = coarse.source.shape[:2]
+    parent = coarse.source[np.minimum(y // 2, height - 1), np.minimum(x // 2, width - 1)]
+    child = 2 * parent + np.stack([y % 2, x % 2], axis=1)
+    child = np.clip(child, RADIUS, np.array(valid.shape) - RADIUS - 1).astype(np.int32)
+    usable = (parent[:, 0] >= 0) & valid[child[:, 0], child[:, 1]]
+    field.source[y[usable], x[usable]] = child[usable]
+    return field
+
+
+def _settle(level: _Level, field: _Field, *, rounds: int, thorough: bool, first: bool, seed: int) -> _Field:
+    """Search and vote in turn; leaves the level's picture filled."""
+    targets, valid, trust = level.targets, level.valid, level.trust
+    padded_trust = np.pad(trust, RADIUS)
+    reach = max(level.hole.shape) if thorough else 2
+    nearness = np.array(NEARNESS_YX, np.float32) / np.float32(max(level.hole.shape)) ** 2
+    if not first:
+        level.image = _vote(level.image, level.hole, trust, targets, field.source, field.cost, 0.0)
+    for turn in range(rounds):
+        padded = np.pad(level.image, ((RADIUS, RADIUS), (RADIUS, RADIUS), (0, 0)))
+        passes = 6 if first and turn == 0 else 2 if thorough else 1
+        _search(
+            padded, padded_trust, valid, targets, field.source, field.cost, nearness, reach, passes, seed * 64 + turn
+        )
+        spread = np.float32(np.percentile(field.cost[targets[:, 0], targets[:, 1]], 75)) + np.float32(1.0)
+        level.image = _vote(level.image, level.hole, trust, targets, field.source, field.cost, 1.0 / spread)
+    return field
+
+
+@njit(cache=True, fastmath=True)
+def _patch_cost(image, trust, ty, tx, sy, sx, nearness, limit):  # noqa: ANN001, ANN202
+    """Mean squared difference of two patches, weighted by trust, plus the cost of distance; gives up beyond `limit`."""
+    total = np.float32(0.0)
+    for dy in range(2 * RADIUS + 1):
+        for dx in range(2 * RADIUS + 1):
+            total += trust[ty + dy, tx + dx]
+    far = nearness[0] * np.float32((sy - ty) ** 2) + nearness[1] * np.float32((sx - tx) ** 2)
+    stop = (limit - far) * total
+    cost = np.float32(0.0)
+    for dy in range(2 * RADIUS + 1):
+        for dx in range(2 * RADIUS + 1):
+            a = image[ty + dy, tx + dx, 0] - image[sy + dy, sx + dx, 0]
+            b = image[ty + dy, tx + dx, 1] - image[sy + dy, sx + dx, 1]
+            c = image[ty + dy, tx + dx, 2] - image[sy + dy, sx + dx, 2]
+            cost += trust[ty + dy, tx + dx] * (a * a + b * b + c * c)
+        if cost >= stop:
+            return limit
+    return cost / total + far
+
+
+@njit(cache=True)
+def _search(image, trust, valid, targets, source, cost, nearness, reach, passes, seed):  # noqa: ANN001, ANN202
+    """PatchMatch over the target patches, in place; image and trust are padded by RADIUS, trust with zeros."""
+    height, width = valid.shape
+    state = np.uint64(seed * 2654435761 + 88172645463325252)
+    count = len(targets)
+    for i in range(count):
+        ty, tx = targets[i]
+        cost[ty, tx] = _patch_cost(
+            image, trust, ty, tx, source[ty, tx, 0], source[ty, tx, 1], nearness, np.float32(1e12)
+        )
+    for turn in range(passes):
+        step = 1 if turn % 2 == 0 else -1
+        for k in range(count):
+            ty, tx = targets[k if step == 1 else count - 1 - k]
+            best = cost[ty, tx]
+            by, bx = source[ty, tx]
+            for side in range(2):
+                ny, nx = (ty - step, tx) if side == 0 else (ty, tx - step)
+                if ny < 0 or nx < 0 or ny >= height or nx >= width or source[ny, nx, 0] < 0:
+                    continue
+                sy, sx = source[ny, nx, 0] + (ty - ny), source[ny, nx, 1] + (tx - nx)
+                if (sy == by and sx == bx) or sy < 0 or sx < 0 or sy >= height or sx >= width or not valid[sy, sx]:
+                    continue
+                found = _patch_cost(image, trust, ty, tx, sy, sx, nearness, best)
+                if found < best:
+                    best, by, bx = found, sy, sx
+            size = reach
+            while size >= 1:
+                state ^= state << np.uint64(13)
+                state ^= state >> np.uint64(7)
+                state ^= state << np.uint64(17)
+                sy = by + np.int64(state >> np.uint64(40)) % (2 * size + 1) - size
+                sx = bx + np.int64((state >> np.uint64(16)) & np.uint64(0xFFFFFF)) % (2 * size + 1) - size
+                size //= 2
+                if sy < 0 or sx < 0 or sy >= height or sx >= width or not valid[sy, sx]:
+                    continue
+                found = _patch_cost(image, trust, ty, tx, sy, sx, nearness, best)
+                if found < best:
+                    best, by, bx = found, sy, sx
+            cost[ty, tx] = best
+            source[ty, tx, 0] = by
+            source[ty, tx, 1] = bx
+
+
+@njit(cache=True)
+def _vote(image, hole, trust, targets, source, cost, sharpness):  # noqa: ANN001, ANN202
+    """Return the picture with the hole filled by the mean of all patches over it, good and trusted ones counting more."""
+    height, width = hole.shape
+    total = np.zeros((height, width), np.float32)
+    colour = np.zeros(image.shape, np.float32)
+    for i in range(len(targets)):
+        ty, tx = targets[i]
+        sy, sx = source[ty, tx]
+        weight = np.float32(trust[ty, tx])
+        if sharpness > 0:
+            weight *= np.exp(-np.float32(0.5) * cost[ty, tx] * np.float32(sharpness)) + np.float32(1e-6)
+        for dy in range(max(-RADIUS, -ty), min(RADIUS, height - 1 - ty) + 1):
+            for dx in range(max(-RADIUS, -tx), min(RADIUS, width - 1 - tx) + 1):
+                if hole[ty + dy, tx + dx]:
+                    total[ty + dy, tx + dx] += weight
+                    for c in range(3):
+                        colour[ty + dy, tx + dx, c] += weight * image[sy + dy, sx + dx, c]
+    out = image.copy()
+    for y in range(height):
+        for x in range(width):
+            if hole[y, x] and total[y, x] > 0:
+                for c in range(3):
+                    out[y, x, c] = colour[y, x, c] / total[y, x]
+    return out
