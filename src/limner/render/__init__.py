@@ -6,6 +6,19 @@ Pixels own the face over their centre; rows from the top; -1 is the background.
 Papers: Kato et al. 2018 (Neural 3D Mesh Renderer), Liu et al. 2019 (Liquid Warping GAN).
 """
 
+from limner.render.maps import (
+    FaceLabels,
+    atlas_samples,
+    condition_map,
+    face_table,
+    face_visibility,
+    first_edge_middle,
+    image_corners,
+    only_faces,
+    part_map,
+    part_of_face,
+    vertex_visibility,
+)
 from limner.render.rasterise import (
     corners_from_vertices,
     has_backend,
@@ -14,4 +27,21 @@ from limner.render.rasterise import (
 )
 from limner.render.sampling import sample_faces
 
-__all__ = ["corners_from_vertices", "has_backend", "rasterise", "rasterise_uv", "sample_faces"]
+__all__ = [
+    "FaceLabels",
+    "atlas_samples",
+    "condition_map",
+    "corners_from_vertices",
+    "face_table",
+    "face_visibility",
+    "first_edge_middle",
+    "has_backend",
+    "image_corners",
+    "only_faces",
+    "part_map",
+    "part_of_face",
+    "rasterise",
+    "rasterise_uv",
+    "sample_faces",
+    "vertex_visibility",
+]

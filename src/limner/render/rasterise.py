@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float32, Integer
 from numpy import ndarray
 
+from limner.body import project_weak
 from limner.checks import InputError, MissingExtra, ShapeError, check_shape
 from limner.records import Raster
 from limner.render import numba_raster, reference
@@ -108,8 +109,7 @@ def corners_from_vertices(
     if len(faces) and not 0 <= faces.min() <= faces.max() < vertices.shape[-2]:
         raise InputError(f"faces name vertices {faces.min()} to {faces.max()} of a mesh with {vertices.shape[-2]}")
     points = np.empty_like(vertices)
-    points[..., :2] = weak_camera[..., None, :1] * (vertices[..., :2] + weak_camera[..., None, 1:])
-    points[..., 1] = -points[..., 1]
+    points[..., :2] = project_weak(vertices, weak_camera) * np.float32([1, -1])
     points[..., 2] = vertices[..., 2] + EYE_DISTANCE
     return np.take(points, faces, axis=-2)
 
