@@ -19,6 +19,8 @@ from limner.body import (
     rotmat_from_rotvec,
 )
 
+from limner.pose import dataset_joints
+
 from ..cases import Adapter, Case
 
 Outputs = dict[str, Any]
@@ -128,8 +130,24 @@ def mirror(case: Case) -> Outputs:
     }
 
 
+def joint_maps(case: Case) -> Outputs:
+    inputs = case.inputs
+    lsp = dataset_joints.lsp_from_mpii(inputs["mpii"])
+    return {
+        "coco_universal": dataset_joints.cocoplus_from_coco(inputs["coco"]),
+        "coco_scale": [dataset_joints.coco_scale(person) for person in inputs["coco"]],
+        "mpii_joints": lsp.transpose(0, 2, 1),
+        "mpii_scale": [dataset_joints.mpii_scale(person) for person in lsp],
+        "mpi_inf_3dhp_28": dataset_joints.LSP_FROM_MPI_INF_3DHP_28,
+        "mpi_inf_3dhp_17": dataset_joints.LSP_FROM_MPI_INF_3DHP_17,
+        "pytorch_hmr_coco": dataset_joints.lsp_from_coco(inputs["coco"]),
+        "pytorch_hmr_aich": dataset_joints.lsp_from_ai_challenger(inputs["aich"]),
+    }
+
+
 ADAPTERS: dict[str, Adapter] = {
     "mesh/get_details": get_details,
+    "mesh/joint_maps": joint_maps,
     "mesh/mirror": mirror,
     "mesh/orth_proj": orth_proj,
     "mesh/rigid_transform": rigid_transform,
