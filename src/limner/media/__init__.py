@@ -1,0 +1,40 @@
+"""Media: pictures, videos, sound and motion files in and out.
+
+In: JPEG, PNG, WebP, TIFF, BMP; any video FFmpeg decodes, GIF, folders of pictures; AMASS, SMPL, HMR, BVH, asf/amc, json.
+Out: the same pictures; MP4, MOV, MKV, WebM, GIF, picture sequences; each marked as synthetic (IPTC digital source type).
+Units: pictures are RGB uint8 (H, W, 3), rows from the top, upright; frame rates are exact fractions a second; motions are
+radians and metres in a world with y up; times are seconds.
+Sources: EXIF 2.3, ISO 16684-1 (XMP), IPTC Photo Metadata 2023.2, SMPL (Loper et al. 2015), AMASS (Mahmood et al. 2019),
+Acclaim asf/amc and BVH as CMU and Biovision publish them.
+"""
+
+from limner.media.files import PICTURE_SUFFIXES, VIDEO_SUFFIXES, check_output, written_beside
+from limner.media.motion_files import motion_kind, read_keypoints, read_motion, resample_motion
+from limner.media.picture import MAX_PIXELS, encode_image, over_white, read_image, read_image_rgba, write_image
+from limner.media.provenance import SOURCE_TYPE, read_mark
+from limner.media.video import Video, open_video
+from limner.media.video_writer import VideoWriter, check_video_output, write_video
+
+__all__ = [
+    "MAX_PIXELS",
+    "PICTURE_SUFFIXES",
+    "SOURCE_TYPE",
+    "VIDEO_SUFFIXES",
+    "Video",
+    "VideoWriter",
+    "check_output",
+    "check_video_output",
+    "encode_image",
+    "motion_kind",
+    "open_video",
+    "over_white",
+    "read_image",
+    "read_image_rgba",
+    "read_keypoints",
+    "read_mark",
+    "read_motion",
+    "resample_motion",
+    "write_image",
+    "write_video",
+    "written_beside",
+]
