@@ -34,9 +34,7 @@ def flow_from_corners(
     return torch.where(inside[..., None], flow, torch.full_like(flow, NOWHERE))
 
 
-def flow_from_face_points(
-    points: Float[Tensor, "B F 2"], face_index: Int[Tensor, "B H W"]
-) -> Float[Tensor, "B H W 2"]:
+def flow_from_face_points(points: Float[Tensor, "B F 2"], face_index: Int[Tensor, "B H W"]) -> Float[Tensor, "B H W 2"]:
     """The older form of the flow: one source point per face, constant over the face."""
     flow = _gather_faces(points, face_index)
     return torch.where((face_index >= 0)[..., None], flow, torch.full_like(flow, NOWHERE))

@@ -18,7 +18,6 @@ from limner.body import (
     rotmat_from_quat_wxyz,
     rotmat_from_rotvec,
 )
-
 from limner.pose import dataset_joints
 
 from ..cases import Adapter, Case

@@ -9,9 +9,20 @@ import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
 
-from limner.motion import cameras, masks
+from limner.motion import cameras, flow, masks, recovery
+from limner.render import (
+    condition_map,
+    corners_from_vertices,
+    face_table,
+    face_visibility,
+    first_edge_middle,
+    image_corners,
+    only_faces,
+    rasterise,
+)
 
 from ..cases import Adapter, Case
+from .imitate import set_labels
 
 
 def morph(case: Case) -> dict[str, Any]:
@@ -93,4 +104,72 @@ def camera_cases(case: Case) -> dict[str, Any]:
     return results
 
 
-ADAPTERS: dict[str, Adapter] = {"imitate/morph": morph, "imitate/boxes": boxes, "imitate/cameras": camera_cases}
+def _drawn(case: Case, vertices: np.ndarray, theta: np.ndarray) -> recovery.DrawnBody:
+    """Draw bodies with the set's face tables."""
+    size, faces = int(case.inputs["image_size"]), case.inputs["body"]["f"]
+    corners = corners_from_vertices(vertices, faces, theta[:, :3])
+    rasters = [rasterise(one, (size, size)) for one in corners]
+    face_index = np.stack([raster.face_index for raster in rasters])
+    condition = condition_map(face_table(set_labels(case), "uv_seg"), face_index)
+    return recovery.DrawnBody(
+        torch.from_numpy(face_index),
+        torch.from_numpy(np.stack([raster.weights for raster in rasters])),
+        torch.from_numpy(image_corners(corners)),
+        torch.from_numpy(np.moveaxis(condition, -1, 1).astype(np.float32)),
+    )
+
+
+def flow_fields(case: Case) -> dict[str, Any]:
+    given = case.inputs
+    half = len(given["theta"]) // 2
+    source = _drawn(case, given["verts"][:half], given["theta"][:half])
+    target = _drawn(case, given["verts"][half:], given["theta"][half:])
+    seen = [face_visibility(one.numpy(), source.corners.shape[1]) for one in source.face_index]
+    visible = [only_faces(one.numpy(), keep) for one, keep in zip(source.corners, seen, strict=True)]
+    forward = flow.flow_from_corners(source.corners, target.face_index, target.weights)
+    image = torch.from_numpy(given["src_img"])
+    middles = torch.from_numpy(first_edge_middle(source.corners.numpy()))
+    return {
+        "T": forward,
+        "T_cycle": flow.flow_from_corners(target.corners, source.face_index, source.weights),
+        "T_only_vis": flow.flow_from_corners(torch.from_numpy(np.stack(visible)), target.face_index, target.weights),
+        "T_barycenter": flow.flow_from_face_points(middles, target.face_index),
+        "warped_corners_true": flow.warp(image, forward),
+        "warped_corners_false": flow.warp(image, forward, align_corners=False),
+    }
+
+
+def body_recovery(case: Case) -> dict[str, Any]:
+    given = case.inputs
+    auxiliary = torch.from_numpy(given["aug_img"]) if "aug_img" in given else None
+    inputs = recovery.recover_flow(
+        torch.from_numpy(given["src_img"]),
+        torch.from_numpy(given["ref_img"]),
+        _drawn(case, given["src_verts"], given["src_theta"]),
+        _drawn(case, given["ref_verts"], given["ref_theta"]),
+        torch.from_numpy(given["ref_j2d"]),
+        auxiliary_image=auxiliary,
+        with_target_background=bool(given["bg_both"]),
+    )
+    return {
+        "input_G_aug_bg": inputs.auxiliary_background,
+        "input_G_src_bg": inputs.source_background,
+        "input_G_tsf_bg": inputs.target_background,
+        "input_G_src": inputs.source,
+        "input_G_tsf": inputs.transfer,
+        "T": inputs.source_from_target,
+        "src_crop_mask": inputs.source_mask,
+        "tsf_crop_mask": inputs.target_mask,
+        "head_bbox": inputs.head_box,
+        "body_bbox": inputs.body_box,
+    }
+
+
+ADAPTERS: dict[str, Adapter] = {
+    "imitate/morph": morph,
+    "imitate/boxes": boxes,
+    "imitate/cameras": camera_cases,
+    "imitate/flow": flow_fields,
+    "imitate/body_recovery_flow": body_recovery,
+    "imitate/body_recovery_flow_aug": body_recovery,
+}

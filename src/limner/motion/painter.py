@@ -1,0 +1,241 @@
+"""Paint a person into a picture: the photo's pixels where they fit, the filled atlas elsewhere, and the mask with them.
+
+For each pixel of a posed body the mesh says where the photo shows the same place of the skin (the flow). Outside the body's
+outline the flow goes on: each outline pixel carries the affine map by which its limb turned and moved, and those maps are
+spread outward; hair and clothes that the photo shows beyond the body so move with the nearest limb.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Float32, UInt8
+from numpy import ndarray
+
+from limner.body import BodyData
+from limner.motion.drawn import Figure
+from limner.motion.surface import resize_channels, smooth_step, spread_in_picture
+from limner.motion.texture import Appearance
+from limner.records import Raster
+from limner.render import sample_faces
+
+SAME_PLACE_M = (0.26, 0.12)
+"""Rest places farther apart than the first belong to other parts of the person, nearer than the second to the same."""
+UPRIGHT = (0.35, 0.8)
+"""How much of an outward step must lie in the photo's plane for the photo to say what is there: none, all."""
+BAND_PX = 3.0
+EDGE_PX = (0.5, 3.0)
+SPREAD_CELL = 4
+"""The spread outward is worked in cells of this many pixels."""
+
+
+@dataclass(frozen=True, eq=False)
+class Painted:
+    """A painted person, cut out of the frame.
+
+    Attributes:
+        colour: (h, w, 3) not multiplied by alpha.
+        alpha: (h, w).
+        top, left: where the cut lies in the frame.
+    """
+
+    colour: UInt8[ndarray, "h w 3"]
+    alpha: Float32[ndarray, "h w"]
+    top: int
+    left: int
+
+    def over(self, background: UInt8[ndarray, "H W 3"]) -> UInt8[ndarray, "H W 3"]:
+        """Lay the person over a picture."""
+        picture = background.copy()
+        rows, columns = self._window()
+        part = picture[rows, columns]
+        mixed = part + self.alpha[..., None] * (self.colour.astype(np.float32) - part)
+        picture[rows, columns] = np.rint(mixed).astype(np.uint8)
+        return picture
+
+    def cut_out(self, size_hw: tuple[int, int]) -> UInt8[ndarray, "H W 4"]:
+        """The person alone, RGBA, on nothing."""
+        picture = np.zeros((*size_hw, 4), np.uint8)
+        rows, columns = self._window()
+        picture[rows, columns, :3] = self.colour
+        picture[rows, columns, 3] = np.rint(self.alpha * 255)
+        return picture
+
+    def _window(self) -> tuple[slice, slice]:
+        height, width = self.alpha.shape
+        return slice(self.top, self.top + height), slice(self.left, self.left + width)
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """An appearance and the share it has in each vertex; the shares of all layers add up to 1.
+
+    Attributes:
+        appearance: what one photo knows.
+        share: (V,) 0 to 1.
+    """
+
+    appearance: Appearance
+    share: Float32[ndarray, "V"]
+
+
+def paint(layers: Sequence[Layer], body: BodyData, figure: Figure, *, threads: int = 1) -> Painted:
+    """Paint a person in another pose.
+
+    Args:
+        layers: the photos that the person's parts come from, at least one.
+        body: the body model.
+        figure: the posed body in the frame.
+        threads: of the interpolation over the mesh.
+    """
+    reach = max(_reach(layer.appearance, figure) for layer in layers)
+    window = _window(figure, reach + 2 * SPREAD_CELL)
+    if window is None:
+        return Painted(np.zeros((0, 0, 3), np.uint8), np.zeros((0, 0), np.float32), 0, 0)
+    raster = _cut(figure.raster, window)
+    atlas_uv = sample_faces(raster, body.uv, threads=threads)
+    parts = [_paint_layer(layer, body, figure, raster, atlas_uv, threads) for layer in layers]
+    if len(parts) == 1:
+        colour, alpha, _ = parts[0]
+        return Painted(colour, alpha, window[0], window[2])
+    weights = [share * alpha for _, alpha, share in parts]
+    alpha = np.sum(weights, axis=0)
+    mixed = sum(w[..., None] * colour for w, (colour, _, _) in zip(weights, parts, strict=True))
+    colour = np.rint(mixed / np.maximum(alpha, 1e-6)[..., None]).astype(np.uint8)
+    return Painted(colour, np.minimum(alpha, 1).astype(np.float32), window[0], window[2])
+
+
+def _reach(appearance: Appearance, figure: Figure) -> float:
+    return appearance.reach_px * figure.pixels_per_metre / appearance.figure.pixels_per_metre
+
+
+def _paint_layer(
+    layer: Layer, body: BodyData, figure: Figure, raster: Raster, atlas_uv: Float32[ndarray, "h w 2"], threads: int
+) -> tuple[UInt8[ndarray, "h w 3"], Float32[ndarray, "h w"], Float32[ndarray, "h w"]]:
+    """Colour, mask and share of one layer."""
+    appearance = layer.appearance
+    grow = figure.pixels_per_metre / appearance.figure.pixels_per_metre
+    reach = appearance.reach_px * grow
+    linear = _limb_maps(appearance.figure, figure, body)  # (V, 4)
+    columns = (appearance.figure.points, appearance.seen[:, None], linear, appearance.rest, layer.share[:, None])
+    on_skin = sample_faces(raster, np.concatenate(columns, axis=1).astype(np.float32), body.faces, threads=threads)
+    atlas_xy = atlas_uv * np.float32(len(appearance.atlas)) - np.float32(0.5)
+    covered = raster.face_index >= 0
+    xy = on_skin[..., :2].copy()
+    outer = _spread_outward(on_skin, covered, 1 / grow)
+    xy[~covered] = outer.xy[~covered]
+    colour, alpha = _look_up(appearance, xy, atlas_xy, on_skin[..., 2], covered)
+    alpha = _alpha(appearance, alpha, xy, covered, on_skin[..., 2], outer, reach)
+    return colour, alpha, np.where(covered, on_skin[..., 10], outer.share)
+
+
+def _window(figure: Figure, margin: float) -> tuple[int, int, int, int] | None:
+    """Top, bottom, left, right of the part of the frame that the person can touch; None where that is nothing."""
+    rows, columns = np.nonzero(figure.covered.any(1))[0], np.nonzero(figure.covered.any(0))[0]
+    if len(rows) == 0:
+        return None
+    height, width = figure.size_hw
+    m = int(np.ceil(margin))
+    return (
+        max(0, int(rows[0]) - m),
+        min(height, int(rows[-1]) + m + 1),
+        max(0, int(columns[0]) - m),
+        min(width, int(columns[-1]) + m + 1),
+    )
+
+
+def _cut(raster: Raster, window: tuple[int, int, int, int]) -> Raster:
+    top, bottom, left, right = window
+    parts = (raster.face_index, raster.weights, raster.depth)
+    return Raster(*(np.ascontiguousarray(part[top:bottom, left:right]) for part in parts))
+
+
+def _limb_maps(source: Figure, target: Figure, body: BodyData) -> Float32[ndarray, "V 4"]:
+    """For each vertex the 2 x 2 map (row by row) from steps in the frame to steps in the photo, as its limbs turned.
+
+    Steps are taken in the plane of the frame; what turns out of the photo's plane is lost, so the map shrinks.
+    """
+    turn = source.joint_rotations @ target.joint_rotations.transpose(0, 2, 1)
+    scale = source.pixels_per_metre / target.pixels_per_metre
+    return body.weights @ (scale * turn[:, :2, :2]).reshape(24, 4).astype(np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class _Outer:
+    """The flow beyond the outline: photo pixels, rest places, shares, how far in-plane the map is, and the distance."""
+
+    xy: Float32[ndarray, "h w 2"]
+    place: Float32[ndarray, "h w 3"]
+    share: Float32[ndarray, "h w"]
+    upright: Float32[ndarray, "h w"]
+    distance: Float32[ndarray, "h w"]
+
+
+def _spread_outward(on_skin: Float32[ndarray, "h w 11"], covered: ndarray, scale: float) -> _Outer:
+    """Carry the outline's affine maps outward: value at p = T(q) + A (p - q), averaged over the outline pixels q near p."""
+    height, width = covered.shape
+    rows, columns = np.mgrid[:height, :width].astype(np.float32)
+    inside = cv2.distanceTransform(covered.astype(np.uint8), cv2.DIST_L2, 3)
+    band = (covered & (inside <= BAND_PX)).astype(np.float32)
+    a, b, c, d = (on_skin[..., 3 + k] for k in range(4))
+    x0 = on_skin[..., 0] - (a * columns + b * rows)
+    y0 = on_skin[..., 1] - (c * columns + d * rows)
+    known = np.concatenate([np.stack([x0, y0, a, b, c, d], axis=-1), on_skin[..., 7:11]], axis=-1)
+    spread = _spread_coarsely(known, band)
+    x0, y0, a, b, c, d = (spread[..., k] for k in range(6))
+    xy = np.stack([x0 + a * columns + b * rows, y0 + c * columns + d * rows], axis=-1)
+    distance = cv2.distanceTransform((~covered).astype(np.uint8), cv2.DIST_L2, 3)
+    out_x, out_y = cv2.Sobel(distance, cv2.CV_32F, 1, 0), cv2.Sobel(distance, cv2.CV_32F, 0, 1)
+    length = np.maximum(np.hypot(out_x, out_y), 1e-6)
+    upright = np.hypot(a * out_x + b * out_y, c * out_x + d * out_y) / length / scale
+    return _Outer(xy, spread[..., 6:9], spread[..., 9], upright, distance)
+
+
+def _spread_coarsely(known: Float32[ndarray, "h w C"], weight: Float32[ndarray, "h w"]) -> Float32[ndarray, "h w C"]:
+    height, width = weight.shape
+    small = (-(-width // SPREAD_CELL), -(-height // SPREAD_CELL))
+    mass = cv2.resize(weight, small, interpolation=cv2.INTER_AREA)
+    mean = resize_channels(known * weight[..., None], small, cv2.INTER_AREA) / np.maximum(mass, 1e-6)[..., None]
+    coarse = spread_in_picture(mean, (mass > 1e-3).astype(np.float32))
+    return resize_channels(coarse, (width, height), cv2.INTER_LINEAR)
+
+
+def _remap(image: ndarray, xy: Float32[ndarray, "h w 2"], border: int = cv2.BORDER_REPLICATE) -> ndarray:
+    return cv2.remap(image, np.ascontiguousarray(xy), None, cv2.INTER_LINEAR, borderMode=border)
+
+
+def _look_up(
+    appearance: Appearance,
+    xy: Float32[ndarray, "h w 2"],
+    atlas_xy: Float32[ndarray, "h w 2"],
+    seen: Float32[ndarray, "h w"],
+    covered: ndarray,
+) -> tuple[UInt8[ndarray, "h w 3"], Float32[ndarray, "h w"]]:
+    photo, atlas = _remap(appearance.colour, xy), _remap(appearance.atlas, atlas_xy)
+    share = np.where(covered, seen, np.float32(1))[..., None]
+    mixed = atlas + share * (photo.astype(np.float32) - atlas)
+    return np.rint(mixed).astype(np.uint8), _remap(appearance.alpha, xy, cv2.BORDER_CONSTANT)
+
+
+def _alpha(
+    appearance: Appearance,
+    photo_alpha: Float32[ndarray, "h w"],
+    xy: Float32[ndarray, "h w 2"],
+    covered: ndarray,
+    seen: Float32[ndarray, "h w"],
+    outer: _Outer,
+    reach: float,
+) -> Float32[ndarray, "h w"]:
+    """The person's mask: solid within the body, the photo's at its edge, and what the photo shows beyond."""
+    soft = cv2.blur(covered.astype(np.float32), (3, 3))
+    depth = cv2.distanceTransform(covered.astype(np.uint8), cv2.DIST_L2, 3)
+    edge = soft + seen * (photo_alpha - soft)
+    within = edge + smooth_step(*EDGE_PX, depth) * (1 - edge)
+    beyond = _remap(appearance.beyond, xy, cv2.BORDER_CONSTANT)
+    away = np.linalg.norm(_remap(appearance.place, xy) - outer.place, axis=-1)
+    beyond = beyond * smooth_step(*SAME_PLACE_M, away) * smooth_step(*UPRIGHT, outer.upright)
+    beyond *= smooth_step(reach + SPREAD_CELL, reach, outer.distance)
+    return np.where(covered, within, np.maximum(beyond, soft)).astype(np.float32)
