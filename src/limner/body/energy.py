@@ -1,0 +1,292 @@
+"""What a fit minimises: every term's residuals with their derivatives, in units of the spread one expects of it.
+
+Terms of one frame: keypoints (Geman-McClure), bone directions of the world landmarks (Geman-McClure), limits of the
+joints, the pose prior, the shape prior. Terms across frames: acceleration of points and of rotations and speed of
+points (all pseudo-Huber: still points are held, fast ones let go), the camera's scale, and feet that stand.
+
+Unknowns of a frame: log s, u, v of x = s X + u, then a small turn of every active joint in its own axes.
+
+Sources: Bogo et al. 2016 (SMPLify) for reprojection, limits and priors; the rest is our own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from limner.body import lie
+from limner.body.limits import ACTIVE_JOINTS, joint_limits, plain_prior
+from limner.body.observations import SPREAD, Observations
+from limner.body.solver import NormalEquations
+from limner.body.sparse_body import PosedPoints, SparseBody
+
+__all__ = ["Energy", "State", "Weights"]
+
+_ACTIVE = np.array(ACTIVE_JOINTS)
+_TURNS = slice(3, 3 + 3 * len(ACTIVE_JOINTS))
+_LIMIT_SPREAD = 0.03  # radians a joint may pass its limit for the price of one spread
+
+
+@dataclass(frozen=True)
+class State:
+    """What the fit moves: rotations relative to the parents, one set of betas, and (log s, u, v) of every frame."""
+
+    rotmats: Float[ndarray, "T 24 3 3"]
+    betas: Float[ndarray, "S"]
+    camera: Float[ndarray, "T 3"]
+
+    def moved(self, step: Float[ndarray, "T D"], step_betas: Float[ndarray, "S"]) -> State:
+        """Return the state after a step; turns are applied in the joints' own axes."""
+        rotmats = self.rotmats.copy()
+        turns = np.clip(step[:, _TURNS], -1.0, 1.0).reshape(len(step), -1, 3)
+        rotmats[:, _ACTIVE] = rotmats[:, _ACTIVE] @ lie.exp(turns)
+        camera = self.camera + np.concatenate([np.clip(step[:, :1], -0.5, 0.5), step[:, 1:3]], axis=1)
+        return State(rotmats, self.betas + step_betas, camera)
+
+    def chosen(self, other: State, better: ndarray) -> State:
+        """Return this state with the frames of `other` where `better`."""
+        rotmats = np.where(better[:, None, None, None], other.rotmats, self.rotmats)
+        return State(rotmats, self.betas, np.where(better[:, None], other.camera, self.camera))
+
+
+@dataclass(frozen=True)
+class Weights:
+    """How much each term counts; spreads are in metres, radians and seconds.
+
+    Attributes:
+        keypoint_cut: spreads at which a keypoint starts to be taken for a mistake.
+        direction: multiplies the spread of bone directions.
+        direction_cut: spreads at which a direction starts to be taken for a mistake.
+        prior: multiplies the pose prior.
+        betas: spread of the betas.
+        acceleration: metres a second squared that cost one spread; 0 leaves all terms across frames out.
+        turning: radians a second squared that cost one spread.
+        speed: metres a second that cost one spread.
+        zoom: relative change of the camera's scale a second.
+        contact: metres a second at which a standing foot may slide.
+    """
+
+    keypoint_cut: float = 6.0
+    direction: float = 1.0
+    direction_cut: float = 4.0
+    prior: float = 1.0
+    betas: float = 1.0
+    acceleration: float = 0.0
+    turning: float = 60.0
+    speed: float = 1.0
+    zoom: float = 0.15
+    contact: float = 0.05
+
+
+class Energy:
+    """The sum of all terms for one person in T frames, and its derivatives.
+
+    Args:
+        body: the points that the keypoints touch, in the order of the keypoints.
+        observations: what is seen.
+        weights: of the terms.
+        scale: (T,) the camera's scale by which distances in the picture become metres; fixed while one minimum is sought.
+    """
+
+    def __init__(self, body: SparseBody, observations: Observations, weights: Weights, scale: ndarray) -> None:
+        self.body, self.seen, self.weights, self.scale = body, observations, weights, scale
+        self.spread = np.array([SPREAD.get(name, 1.0) for name in observations.names])
+        self.confidence = observations.confidence * body.present
+        rest = body.pose(np.tile(np.eye(3), (1, 24, 1, 1)), np.zeros(body.num_betas)).points[0]
+        self.bone_length = np.linalg.norm(observations.bones @ rest, axis=-1)
+        self.low, self.high = joint_limits()
+        self.mean, self.prior_spread = plain_prior()
+        self.still: ndarray | None = None
+        self.num_unknowns = _TURNS.stop
+
+    def cost(self, state: State) -> Float[ndarray, "T"]:
+        """Return the energy by frames; a term across frames counts for the first of them."""
+        return self._gather(state, None)
+
+    def linearise(self, state: State) -> tuple[Float[ndarray, "T"], NormalEquations]:
+        """Return the energy and its normal equations."""
+        normal = NormalEquations(len(self.seen), self.num_unknowns, self.body.num_betas)
+        return self._gather(state, normal), normal
+
+    def _gather(self, state: State, normal: NormalEquations | None) -> ndarray:
+        posed = self.body.pose(state.rotmats, state.betas)
+        sums = _Sums(normal, np.zeros(len(self.seen)))
+        if normal is not None:
+            sums.turns = self.body.by_rotations(posed, _ACTIVE)
+            sums.betas = self.body.by_betas(posed)
+        self._keypoints(state, posed, sums)
+        if self.seen.directions is not None:
+            self._directions(posed, sums)
+        self._joints(state, sums)
+        self._shape(state, sums)
+        if self.weights.acceleration > 0 and len(self.seen) > 2:
+            self._across(state, posed, sums)
+        return sums.cost
+
+    def _keypoints(self, state: State, posed: PosedPoints, sums: _Sums) -> None:
+        scale = np.exp(state.camera[:, :1, None])
+        flat = posed.points[..., :2]
+        unit = 1 / (self.scale[:, None, None] * self.spread[:, None])
+        residual = (scale * flat + state.camera[:, None, 1:] - self.seen.xy) * unit
+        shape = (len(flat), -1)
+        weight, cost = _geman_mcclure(residual, self.confidence**2, self.weights.keypoint_cut)
+        sums.cost += cost
+        if sums.normal is None:
+            return
+        rows = np.zeros((*flat.shape, self.num_unknowns))
+        rows[..., 0] = scale * flat * unit
+        rows[..., 0, 1], rows[..., 1, 2] = unit[..., 0], unit[..., 0]
+        rows[..., _TURNS] = (scale * unit)[..., None] * sums.turns[:, :, :2]
+        by_betas = (scale * unit)[..., None] * sums.betas[:, :, :2]
+        sums.normal.add(
+            residual.reshape(shape),
+            rows.reshape(*residual.reshape(shape).shape, -1),
+            by_betas.reshape(*residual.reshape(shape).shape, -1),
+            np.repeat(weight, 2, axis=1),
+        )
+
+    def _directions(self, posed: PosedPoints, sums: _Sums) -> None:
+        spread = self.seen.bone_spread * self.bone_length * self.weights.direction
+        # Depth is what the world landmarks are asked for; the picture itself tells x and y better.
+        axes = np.array([0.5, 0.5, 1.0])
+        vector = np.einsum("bk,tkc->tbc", self.seen.bones, posed.points)
+        unit = axes / spread[:, None]
+        residual = (vector - self.bone_length[:, None] * self.seen.directions) * unit
+        weight, cost = _geman_mcclure(residual, self.seen.bone_confidence**2, self.weights.direction_cut)
+        sums.cost += cost
+        if sums.normal is None:
+            return
+        rows = np.zeros((*residual.shape, self.num_unknowns))
+        rows[..., _TURNS] = np.einsum("bk,tkcd->tbcd", self.seen.bones, sums.turns, optimize=True) * unit[..., None]
+        by_betas = np.einsum("bk,tkcs->tbcs", self.seen.bones, sums.betas, optimize=True) * unit[..., None]
+        count = (len(residual), residual.shape[1] * 3)
+        sums.normal.add(
+            residual.reshape(count),
+            rows.reshape(*count, -1),
+            by_betas.reshape(*count, -1),
+            np.repeat(weight, 3, axis=1),
+        )
+
+    def _joints(self, state: State, sums: _Sums) -> None:
+        joints = _ACTIVE[1:]
+        rotvec = lie.log(state.rotmats[:, joints])
+        past = rotvec - np.clip(rotvec, self.low[joints], self.high[joints])
+        limit = past / _LIMIT_SPREAD
+        prior = (rotvec - self.mean[joints]) / self.prior_spread[joints] * np.sqrt(self.weights.prior)
+        sums.cost += 0.5 * ((limit**2).sum((1, 2)) + (prior**2).sum((1, 2)))
+        if sums.normal is None:
+            return
+        turn = lie.inverse_right_jacobian(rotvec)  # (T, J, 3, 3)
+        # Both terms are diagonal in the rotation vector: one weight and one pull an angle.
+        weight = self.weights.prior / self.prior_spread[joints] ** 2 + (past != 0) / _LIMIT_SPREAD**2
+        pull = limit / _LIMIT_SPREAD + prior * np.sqrt(self.weights.prior) / self.prior_spread[joints]
+        blocks = np.einsum("tjab,tja,tjac->tjbc", turn, weight, turn, optimize=True)
+        for n in range(len(joints)):
+            columns = slice(6 + 3 * n, 9 + 3 * n)
+            sums.normal.diagonal[:, columns, columns] += blocks[:, n]
+        sums.normal.gradient[:, 6:] += np.einsum("tjab,tja->tjb", turn, pull).reshape(len(rotvec), -1)
+
+    def _shape(self, state: State, sums: _Sums) -> None:
+        share = 1 / self.weights.betas**2
+        sums.cost += 0.5 * share * (state.betas**2).sum() / len(self.seen)
+        if sums.normal is not None:
+            sums.normal.corner += share * np.eye(len(state.betas))
+            sums.normal.gradient_betas += share * state.betas
+
+    def _across(self, state: State, posed: PosedPoints, sums: _Sums) -> None:
+        rate = self.seen.frame_rate or 30.0
+        size = self.scale[:, None, None]
+        place = posed.points.copy()
+        place[..., :2] += state.camera[:, None, 1:] / size
+        rows = None
+        if sums.normal is not None:
+            rows = np.zeros((*place.shape, self.num_unknowns))
+            rows[..., 0, 1] = rows[..., 1, 2] = 1 / size[..., 0]
+            rows[..., _TURNS] = sums.turns
+        used = np.flatnonzero(self.spread < 1.0)
+        place, rows = place[:, used], None if rows is None else rows[:, :, :, :][:, used]
+        sums.across(place, rows, (1.0, -2.0, 1.0), rate**2 / self.weights.acceleration)
+        sums.across(place, rows, (-1.0, 1.0), rate / self.weights.speed)
+        self._turning(state, sums, rate)
+        self._zoom(state, sums, rate)
+        if self.still is not None:
+            still = self.still[:, used]
+            feet = np.flatnonzero(still.any(0))
+            flat = place[:, feet, :2]
+            rows = None if rows is None else rows[:, feet, :2]
+            sums.across(flat, rows, (-1.0, 1.0), rate / self.weights.contact, still[:, feet])
+
+    def _turning(self, state: State, sums: _Sums, rate: float) -> None:
+        joints = state.rotmats[:, _ACTIVE]
+        step = lie.log(joints[:-1].transpose(0, 1, 3, 2) @ joints[1:])
+        unit = rate**2 / self.weights.turning
+        residual = (step[1:] - step[:-1]) * unit
+        weight, cost = _pseudo_huber(residual, 1.0)
+        sums.cost[: len(cost)] += cost
+        if sums.normal is None:
+            return
+        # For small turns between frames a step of a joint adds to its rotation vector as it is.
+        count = (len(joints), 3 * len(_ACTIVE))
+        rows = np.zeros((*count, self.num_unknowns))
+        rows[:, np.arange(count[1]), 3 + np.arange(count[1])] = unit
+        sums.normal.add_across(
+            residual.reshape(-1, count[1]), rows, np.repeat(weight, 3, axis=1), (1.0, -2.0, 1.0)
+        )
+
+    def _zoom(self, state: State, sums: _Sums, rate: float) -> None:
+        unit = rate / self.weights.zoom
+        residual = np.diff(state.camera[:, :1], axis=0) * unit
+        sums.cost[:-1] += 0.5 * residual[:, 0] ** 2
+        if sums.normal is not None:
+            rows = np.zeros((len(self.seen), 1, self.num_unknowns))
+            rows[:, 0, 0] = unit
+            sums.normal.add_across(residual, rows, np.ones_like(residual), (-1.0, 1.0))
+
+
+@dataclass
+class _Sums:
+    """What one pass over the terms gathers, and the derivatives of the points they share."""
+
+    normal: NormalEquations | None
+    cost: ndarray
+    turns: ndarray = field(default_factory=lambda: np.zeros(0))
+    betas: ndarray = field(default_factory=lambda: np.zeros(0))
+
+    def across(
+        self,
+        place: ndarray,
+        rows: ndarray | None,
+        stencil: tuple[float, ...],
+        unit: float,
+        confidence: ndarray | float = 1.0,
+    ) -> None:
+        """Add a difference over frames of points (T, K, C), pseudo-Huber in the length of each point's difference."""
+        count = len(place) - len(stencil) + 1
+        residual = unit * sum(share * place[i : i + count] for i, share in enumerate(stencil))
+        weight, cost = _pseudo_huber(residual, confidence)
+        self.cost[:count] += cost
+        if self.normal is None or rows is None:
+            return
+        channels = place.shape[2]
+        self.normal.add_across(
+            residual.reshape(count, -1),
+            unit * rows.reshape(len(rows), -1, rows.shape[-1]),
+            np.repeat(weight, channels, axis=1),
+            stencil,
+        )
+
+
+def _geman_mcclure(residual: ndarray, confidence: ndarray, cut: float) -> tuple[ndarray, ndarray]:
+    """Return the weight of each point (T, K) and the cost by frames, for residuals (T, K, C)."""
+    squared = (residual**2).sum(-1)
+    share = cut**2 / (cut**2 + squared)
+    return confidence * share**2, 0.5 * (confidence * squared * share).sum(1)
+
+
+def _pseudo_huber(residual: ndarray, confidence: ndarray | float) -> tuple[ndarray, ndarray]:
+    """Return the weight of each point (T, K) and the cost by frames: square below one spread, straight above."""
+    root = np.sqrt(1 + (residual**2).sum(-1))
+    return confidence / root, (confidence * (root - 1)).sum(1)

@@ -1,0 +1,148 @@
+"""What the fitter sees: keypoints in the picture frame with a confidence each, bone directions in space, still feet.
+
+Units: the picture frame's (half the longer side) for places, 0 to 1 for confidences, unit vectors for directions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Bool, Float
+from numpy import ndarray
+
+from limner.body.camera import picture_from_pixels
+from limner.records import Keypoints
+
+__all__ = ["BONES", "SPREAD", "Observations", "bone_matrix", "observe"]
+
+# How far a keypoint of the locator lies from the body's own, in metres on the body: what two networks and several
+# skeletons call a hip differs more than what they call a wrist. Keypoints that are not named are left out.
+SPREAD = {
+    "nose": 0.02, "left_eye": 0.02, "right_eye": 0.02, "left_ear": 0.025, "right_ear": 0.025,
+    "left_mouth": 0.025, "right_mouth": 0.025, "head_top": 0.04, "neck": 0.03,
+    "left_shoulder": 0.02, "right_shoulder": 0.02, "left_elbow": 0.02, "right_elbow": 0.02,
+    "left_wrist": 0.018, "right_wrist": 0.018, "left_index": 0.03, "right_index": 0.03,
+    "left_pinky": 0.03, "right_pinky": 0.03, "left_hip": 0.03, "right_hip": 0.03,
+    "left_knee": 0.02, "right_knee": 0.02, "left_ankle": 0.018, "right_ankle": 0.018,
+    "left_heel": 0.025, "right_heel": 0.025, 
+    "left_big_toe": 0.025, "right_big_toe": 0.025, "mid_hip": 0.03, "pelvis": 0.03,
+}  # fmt: skip
+
+# bone: its ends (means of keypoints) and how well the locator knows its direction, as a share of its length
+BONES = {
+    "torso": (("left_hip", "right_hip"), ("left_shoulder", "right_shoulder"), 0.2),
+    "hips": (("right_hip",), ("left_hip",), 0.35),
+    "shoulders": (("right_shoulder",), ("left_shoulder",), 0.25),
+    "left_upper_arm": (("left_shoulder",), ("left_elbow",), 0.25),
+    "right_upper_arm": (("right_shoulder",), ("right_elbow",), 0.25),
+    "left_forearm": (("left_elbow",), ("left_wrist",), 0.25),
+    "right_forearm": (("right_elbow",), ("right_wrist",), 0.25),
+    "left_hand": (("left_wrist",), ("left_index", "left_pinky"), 0.5),
+    "right_hand": (("right_wrist",), ("right_index", "right_pinky"), 0.5),
+    "left_thigh": (("left_hip",), ("left_knee",), 0.2),
+    "right_thigh": (("right_hip",), ("right_knee",), 0.2),
+    "left_shin": (("left_knee",), ("left_ankle",), 0.2),
+    "right_shin": (("right_knee",), ("right_ankle",), 0.2),
+    "left_sole": (("left_heel",), ("left_big_toe",), 0.35),
+    "right_sole": (("right_heel",), ("right_big_toe",), 0.35),
+    "face": (("left_ear", "right_ear"), ("nose",), 0.4),
+    "ears": (("right_ear",), ("left_ear",), 0.4),
+}
+
+
+@dataclass(frozen=True)
+class Observations:
+    """One person in T frames as the fitter sees them.
+
+    Attributes:
+        names: what the keypoints are called.
+        xy: places in the picture frame.
+        confidence: 0 where a keypoint or the whole frame says nothing.
+        directions: unit vectors of `bones` in camera axes, or None without world landmarks.
+        bones: (B, K) rows that take the bones from keypoints.
+        bone_spread: (B,) share of a bone's length by which its direction errs.
+        bone_confidence: (T, B).
+        still: (T - 1, K) 1 where a keypoint of a foot stands still from a frame to the next.
+        frame_rate: frames a second; None for a picture.
+    """
+
+    names: tuple[str, ...]
+    xy: Float[ndarray, "T K 2"]
+    confidence: Float[ndarray, "T K"]
+    directions: Float[ndarray, "T B 3"] | None
+    bones: Float[ndarray, "B K"]
+    bone_spread: Float[ndarray, "B"]
+    bone_confidence: Float[ndarray, "T B"]
+    frame_rate: float | None = None
+
+    def __len__(self) -> int:
+        return len(self.xy)
+
+    def index(self, name: str) -> int | None:
+        """Return where the keypoint `name` stands, or None."""
+        return self.names.index(name) if name in self.names else None
+
+    def __getitem__(self, frames: slice | ndarray) -> Observations:
+        directions = None if self.directions is None else self.directions[frames]
+        return replace(
+            self,
+            xy=self.xy[frames],
+            confidence=self.confidence[frames],
+            directions=directions,
+            bone_confidence=self.bone_confidence[frames],
+        )
+
+
+def bone_matrix(names: tuple[str, ...]) -> tuple[Float[ndarray, "B K"], Float[ndarray, "B"], list[str]]:
+    """Return the rows that take bones from keypoints, their spread, and the names of the bones these keypoints have."""
+    rows, spread, kept = [], [], []
+    for bone, (starts, ends, share) in BONES.items():
+        if not all(name in names for name in (*starts, *ends)):
+            continue
+        row = np.zeros(len(names))
+        for name in starts:
+            row[names.index(name)] -= 1 / len(starts)
+        for name in ends:
+            row[names.index(name)] += 1 / len(ends)
+        rows.append(row)
+        spread.append(share)
+        kept.append(bone)
+    return np.array(rows).reshape(-1, len(names)), np.array(spread), kept
+
+
+def observe(
+    keypoints: Keypoints,
+    names: tuple[str, ...],
+    size_hw: tuple[int, int],
+    *,
+    valid: Bool[ndarray, "T"] | None = None,
+    frame_rate: float | None = None,
+) -> Observations:
+    """Turn keypoints in pixels into what the fitter sees.
+
+    Args:
+        keypoints: one person in T frames.
+        names: what the skeleton calls its keypoints.
+        size_hw: of the picture.
+        valid: frames that show the person; None for all.
+        frame_rate: frames a second; None for a picture.
+    """
+    xy = picture_from_pixels(keypoints.xy.astype(np.float64), size_hw)
+    confidence = np.clip(keypoints.score.astype(np.float64), 0, 1)
+    confidence = np.where(confidence < 0.05, 0, confidence) * np.array([name in SPREAD for name in names])
+    # What lies outside the picture was guessed, however sure the network is.
+    reach = np.array([size_hw[1], size_hw[0]]) / max(size_hw)
+    outside = np.clip((np.abs(xy) - reach).max(-1) / 0.05, 0, 1)
+    confidence = confidence * (1 - 0.9 * outside)
+    if valid is not None:
+        confidence = confidence * np.asarray(valid, dtype=bool)[:, None]
+    bones, spread, _ = bone_matrix(names)
+    directions, bone_confidence = None, np.zeros((len(xy), len(bones)))
+    if keypoints.world is not None and len(bones):
+        vectors = np.einsum("bk,tkc->tbc", bones, keypoints.world.astype(np.float64))
+        length = np.linalg.norm(vectors, axis=-1, keepdims=True)
+        directions = vectors / np.maximum(length, 1e-6)
+        ends = np.abs(bones) > 0
+        bone_confidence = np.where(ends, confidence[:, None], 1).min(-1) * (length[..., 0] > 1e-3)
+    return Observations(names, xy, confidence, directions, bones, spread, bone_confidence, frame_rate)
