@@ -40,6 +40,9 @@ NAMED_COLOURS: dict[str, tuple[int, int, int]] = {
 MARGIN = 0.012
 """How far the mask is grown, as a share of the picture's longer side: what masks miss of hair, fingers and soft edges."""
 
+SPECK_SHARE = 0.002
+"""Islands of background smaller than this share of the picture, as between two legs, are filled: they are mostly fringe."""
+
 BLEND = 3.0
 """Pixels over which the fill takes over from the photo, inside the grown mask."""
 
@@ -81,9 +84,12 @@ def fill_background(
 
 
 def grow_mask(mask: Float32[ndarray, "H W"], margin: int) -> Bool[ndarray, "H W"]:
-    """Mark all pixels within `margin` pixels of anything the mask believes to be more than a tenth person."""
+    """Mark all pixels within `margin` of anything more than a tenth person, and the specks that this shuts in."""
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * margin + 1, 2 * margin + 1))
-    return cv2.dilate((mask > 0.1).astype(np.uint8), disc) > 0
+    grown = cv2.dilate((mask > 0.1).astype(np.uint8), disc)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(1 - grown, connectivity=4)
+    specks = np.flatnonzero(stats[:, cv2.CC_STAT_AREA] < SPECK_SHARE * mask.size)
+    return (grown > 0) | np.isin(labels, specks[specks > 0])
 
 
 def _fill(image: ndarray, hole: ndarray, barred: ndarray, size_limit: int, seed: int) -> ndarray:

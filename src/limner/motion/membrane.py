@@ -8,6 +8,9 @@ Source: Perez, Gangnet and Blake 2003 (guided interpolation); Briggs, Henson and
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, Int32
 from numba import njit
@@ -16,7 +19,18 @@ from numpy import ndarray
 PULL = 0.002
 """Weight of the voted colour against one gradient."""
 
+DISTRUST_LEVELS = 16.0
+"""Mean disagreement with the copies, in grey levels, beyond which a border of the hole is taken for a rest of the person."""
+
 CYCLES = 6
+
+
+class _Ties(NamedTuple):
+    """The equations: which pixels are unknown, how much each listens to its voted colour, and to each known neighbour."""
+
+    hole: Bool[ndarray, "H W"]
+    pull: Float32[ndarray, "H W"]
+    tie: Float32[ndarray, "H W"]
 
 
 def integrate_gradients(
@@ -27,33 +41,50 @@ def integrate_gradients(
     Args:
         image: the picture with the hole filled, 0 to 255.
         hole: True where colours may change.
-        source: for each pixel of the hole the pixel (row, column) it copies, which lies in the picture and not at its rim.
+        source: for each pixel of the hole the pixel (row, column) it copies, not at the rim of the picture.
 
     Returns:
         A new picture, equal to `image` outside the hole.
 
-    Source: Perez et al. 2003, eq. 4, with the mean of both copies' gradients where two patches meet.
+    Source: Perez et al. 2003, eq. 4, with the mean of both copies' gradients where two patches meet, and with weak
+        ties where the photo disagrees with the copies, so that a fringe of hair or shoe does not bleed into the hole.
     """
     image = np.ascontiguousarray(image, dtype=np.float32)
-    pull = np.where(hole, np.float32(PULL), np.float32(0))
+    tie = np.where(hole, np.float32(1), _agreement(image, hole, source))
+    ties = _Ties(hole, np.where(hole, np.float32(PULL), np.float32(0)), tie)
     out = image.copy()
     for _ in range(CYCLES):
-        out += _cycle(_residual(out, image, hole, pull, source), hole, pull)
+        out += _cycle(_residual(out, image, source, ties), ties)
     return out
 
 
-def _cycle(rest: ndarray, hole: ndarray, pull: ndarray) -> ndarray:
+def _agreement(image: ndarray, hole: ndarray, source: ndarray) -> Float32[ndarray, "H W"]:
+    """1 where the photo next to the hole continues the copies, towards 0 where it differs over several pixels."""
+    difference, count = _border_difference(image, hole, source)
+    box = (13, 13)
+    count = cv2.boxFilter(count, -1, box, normalize=False)
+    mean = cv2.boxFilter(difference, -1, box, normalize=False) / np.maximum(count, 1)[..., None]
+    return (1 / (1 + (np.abs(mean).max(axis=2) / DISTRUST_LEVELS) ** 4)).astype(np.float32)
+
+
+def _cycle(rest: ndarray, ties: _Ties) -> ndarray:
     """One V cycle: the correction that answers a residual, zero outside the hole."""
     change = np.zeros_like(rest)
-    _relax(change, rest, hole, pull, 3)
-    if min(hole.shape) >= 4:
-        left = _left_over(change, rest, hole, pull)
-        height, width = hole.shape
-        coarse = _cycle(_quads(left), _quads(hole.astype(np.float32)) >= 2, _quads(pull))
+    _relax(change, rest, ties, 3)
+    if min(ties.hole.shape) >= 4:
+        coarse = _cycle(_quads(_left_over(change, rest, ties)), _halved(ties))
+        height, width = ties.hole.shape
         finer = np.repeat(np.repeat(coarse, 2, axis=0), 2, axis=1)[:height, :width]
-        change += np.where(hole[..., None], finer, 0)
-        _relax(change, rest, hole, pull, 3)
+        change += np.where(ties.hole[..., None], finer, 0)
+        _relax(change, rest, ties, 3)
     return change
+
+
+def _halved(ties: _Ties) -> _Ties:
+    known = (~ties.hole).astype(np.float32)
+    hole = _quads(ties.hole.astype(np.float32)) >= 2
+    tie = _quads(ties.tie * known) / np.maximum(_quads(known), 1)
+    return _Ties(hole, _quads(ties.pull), np.where(hole, np.float32(1), tie))
 
 
 def _quads(array: ndarray) -> ndarray:
@@ -64,68 +95,89 @@ def _quads(array: ndarray) -> ndarray:
 
 
 @njit(cache=True)
-def _residual(now, image, hole, pull, source):  # noqa: ANN001, ANN202
-    """How far each pixel of the hole is from its neighbours' wishes; gradients across a seam are the mean of both copies."""
+def _border_difference(image, hole, source):
+    """At known pixels next to the hole: photo minus what the neighbouring copies go on with, summed, and how many."""
     height, width = hole.shape
-    rest = np.zeros_like(now)
+    difference = np.zeros_like(image)
+    count = np.zeros((height, width), np.float32)
     for y in range(height):
         for x in range(width):
             if not hole[y, x]:
                 continue
             sy, sx = source[y, x]
+            for dy, dx in ((-1, 0), (1, 0), (0, -1), (0, 1)):
+                ny, nx = y + dy, x + dx
+                if ny >= 0 and nx >= 0 and ny < height and nx < width and not hole[ny, nx]:
+                    count[ny, nx] += 1
+                    for c in range(3):
+                        difference[ny, nx, c] += image[ny, nx, c] - image[sy + dy, sx + dx, c]
+    return difference, count
+
+
+@njit(cache=True)
+def _residual(now, image, source, ties):
+    """How far each pixel of the hole is from what its neighbours ask; across a seam, the mean of both copies' gradients."""
+    height, width = ties.hole.shape
+    rest = np.zeros_like(now)
+    for y in range(height):
+        for x in range(width):
+            if not ties.hole[y, x]:
+                continue
+            sy, sx = source[y, x]
             for c in range(3):
-                rest[y, x, c] = pull[y, x] * (image[y, x, c] - now[y, x, c])
+                rest[y, x, c] = ties.pull[y, x] * (image[y, x, c] - now[y, x, c])
             for dy, dx in ((-1, 0), (1, 0), (0, -1), (0, 1)):
                 ny, nx = y + dy, x + dx
                 if ny < 0 or nx < 0 or ny >= height or nx >= width:
                     continue
                 for c in range(3):
                     gradient = image[sy + dy, sx + dx, c] - image[sy, sx, c]
-                    if hole[ny, nx]:
+                    if ties.hole[ny, nx]:
                         qy, qx = source[ny, nx]
                         gradient = np.float32(0.5) * (gradient + image[qy, qx, c] - image[qy - dy, qx - dx, c])
-                    rest[y, x, c] += now[ny, nx, c] - now[y, x, c] - gradient
+                    rest[y, x, c] += ties.tie[ny, nx] * (now[ny, nx, c] - now[y, x, c] - gradient)
     return rest
 
 
 @njit(cache=True)
-def _relax(change, rest, hole, pull, sweeps):  # noqa: ANN001, ANN202
+def _relax(change, rest, ties, sweeps):
     """Gauss-Seidel sweeps, forth and back in turn, in place."""
-    height, width = hole.shape
+    height, width = ties.hole.shape
     for sweep in range(sweeps):
         for k in range(height * width):
             i = k if sweep % 2 == 0 else height * width - 1 - k
             y, x = i // width, i % width
-            if not hole[y, x]:
+            if not ties.hole[y, x]:
                 continue
-            count = (y > 0) + (x > 0) + (y < height - 1) + (x < width - 1)
-            for c in range(3):
-                total = rest[y, x, c]
-                if y > 0:
-                    total += change[y - 1, x, c]
-                if x > 0:
-                    total += change[y, x - 1, c]
-                if y < height - 1:
-                    total += change[y + 1, x, c]
-                if x < width - 1:
-                    total += change[y, x + 1, c]
-                change[y, x, c] = total / (count + pull[y, x])
+            share = ties.pull[y, x]
+            a = b = c = np.float32(0.0)
+            for dy, dx in ((-1, 0), (1, 0), (0, -1), (0, 1)):
+                ny, nx = y + dy, x + dx
+                if ny >= 0 and nx >= 0 and ny < height and nx < width:
+                    tie = ties.tie[ny, nx]
+                    share += tie
+                    a += tie * change[ny, nx, 0]
+                    b += tie * change[ny, nx, 1]
+                    c += tie * change[ny, nx, 2]
+            change[y, x, 0] = (rest[y, x, 0] + a) / share
+            change[y, x, 1] = (rest[y, x, 1] + b) / share
+            change[y, x, 2] = (rest[y, x, 2] + c) / share
 
 
 @njit(cache=True)
-def _left_over(change, rest, hole, pull):  # noqa: ANN001, ANN202
+def _left_over(change, rest, ties):
     """What is left of a residual after a correction."""
-    height, width = hole.shape
+    height, width = ties.hole.shape
     left = np.zeros_like(rest)
     for y in range(height):
         for x in range(width):
-            if not hole[y, x]:
+            if not ties.hole[y, x]:
                 continue
             for c in range(3):
-                total = rest[y, x, c] - pull[y, x] * change[y, x, c]
-                for dy, dx in ((-1, 0), (1, 0), (0, -1), (0, 1)):
-                    ny, nx = y + dy, x + dx
-                    if ny >= 0 and nx >= 0 and ny < height and nx < width:
-                        total += change[ny, nx, c] - change[y, x, c]
-                left[y, x, c] = total
+                left[y, x, c] = rest[y, x, c] - ties.pull[y, x] * change[y, x, c]
+            for dy, dx in ((-1, 0), (1, 0), (0, -1), (0, 1)):
+                ny, nx = y + dy, x + dx
+                if ny >= 0 and nx >= 0 and ny < height and nx < width:
+                    for c in range(3):
+                        left[y, x, c] += ties.tie[ny, nx] * (change[ny, nx, c] - change[y, x, c])
     return left

@@ -193,7 +193,7 @@ def _settle(level: _Level, field: _Field, *, rounds: int, thorough: bool, first:
 
 
 @njit(cache=True, fastmath=True)
-def _patch_cost(image, trust, ty, tx, sy, sx, nearness, limit):  # noqa: ANN001, ANN202
+def _patch_cost(image, trust, ty, tx, sy, sx, nearness, limit):
     """Mean squared difference of two patches, weighted by trust, plus the cost of distance; gives up beyond `limit`."""
     total = np.float32(0.0)
     for dy in range(2 * RADIUS + 1):
@@ -214,7 +214,7 @@ def _patch_cost(image, trust, ty, tx, sy, sx, nearness, limit):  # noqa: ANN001,
 
 
 @njit(cache=True)
-def _search(image, trust, valid, targets, source, cost, nearness, reach, passes, seed):  # noqa: ANN001, ANN202
+def _search(image, trust, valid, targets, source, cost, nearness, reach, passes, seed):
     """PatchMatch over the target patches, in place; image and trust are padded by RADIUS, trust with zeros."""
     height, width = valid.shape
     state = np.uint64(seed * 2654435761 + 88172645463325252)
@@ -259,7 +259,7 @@ def _search(image, trust, valid, targets, source, cost, nearness, reach, passes,
 
 
 @njit(cache=True)
-def _vote(image, hole, trust, targets, source, cost, sharpness):  # noqa: ANN001, ANN202
+def _vote(image, hole, trust, targets, source, cost, sharpness):
     """Return the picture with the hole filled by the mean of all patches over it, good and trusted ones counting more."""
     height, width = hole.shape
     total = np.zeros((height, width), np.float32)
