@@ -1,0 +1,49 @@
+"""Arguments and options that several verbs share, and the readers of their values."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+
+Output: TypeAlias = Annotated[Path, typer.Option("--output", "-o", help="The file to write.", show_default=False)]
+Person: TypeAlias = Annotated[int, typer.Option(min=0, help="Which person: 0 is the largest, 1 the next, and so on.")]
+Body: TypeAlias = Annotated[str, typer.Option(help="Whose body: free, or smpl:PATH to a file of yours.")]
+Size: TypeAlias = Annotated[
+    int | None, typer.Option(min=64, max=4096, help="Longer side of the output in pixels.  [default: as the photo]")
+]
+Background: TypeAlias = Annotated[
+    str | None,
+    typer.Option(help="A picture, a colour (white, #20a040), or transparent.  [default: the photo's, filled in]"),
+]
+AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
+
+
+def read_rate(text: str | None) -> Fraction | None:
+    """Read a frame rate such as 30, 29.97 or 30000/1001; None stays None."""
+    if text is None:
+        return None
+    try:
+        rate = Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        raise typer.BadParameter(f"{text!r} is no frame rate; write 30, 29.97 or 30000/1001") from None
+    if not 1 <= rate <= 240:
+        raise typer.BadParameter(f"{text} frames a second is outside 1 to 240")
+    return rate
+
+
+def read_numbers(text: str | None) -> list[float] | None:
+    """Read numbers set apart by commas; None stays None."""
+    if text is None:
+        return None
+    try:
+        return [float(word) for word in text.split(",")]
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no list of numbers; write them with commas: 0,90,180") from None
+
+
+def read_words(text: str) -> tuple[str, ...]:
+    """Read words set apart by commas."""
+    return tuple(word.strip() for word in text.split(",") if word.strip())

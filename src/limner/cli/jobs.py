@@ -1,0 +1,162 @@
+"""The verbs that make pictures: imitate, view, swap."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from limner.cli.choices import AsJson, Background, Body, Output, Person, Size, read_numbers, read_rate, read_words
+from limner.cli.outcome import print_json, verb, warn
+from limner.cli.progress import ProgressBar
+from limner.types import CameraStrategy
+
+Photo = Annotated[Path, typer.Argument(metavar="PHOTO", help="A photo of a person.", show_default=False)]
+
+
+@verb
+def imitate(
+    photo: Photo,
+    motion: Annotated[
+        Path,
+        typer.Argument(
+            metavar="MOTION", help="Video, AMASS or SMPL npz, BVH, asf/amc, or keypoints json.", show_default=False
+        ),
+    ],
+    output: Output,
+    person: Person = 0,
+    driver_person: Annotated[int, typer.Option(min=0, help="Which person of the driving video.")] = 0,
+    size: Size = None,
+    camera: Annotated[
+        CameraStrategy,
+        typer.Option(help="smooth: follow the driver's steps; source: stay; copy: the driver's framing."),
+    ] = "smooth",
+    background: Background = None,
+    body: Body = "free",
+    rate: Annotated[
+        str | None,
+        typer.Option("--frame-rate", help="Frames a second, such as 30 or 30000/1001.  [default: as the motion]"),
+    ] = None,
+    start: Annotated[float | None, typer.Option(min=0, help="First second of the motion to use.")] = None,
+    end: Annotated[float | None, typer.Option(min=0, help="Second of the motion to stop at.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make the person in PHOTO move as MOTION does.
+
+    The output is .mp4, .webm, .gif, .mov, or a folder or frame_%05d.png for single pictures; it is marked as synthetic.
+    """
+    from limner import api
+
+    with ProgressBar() as progress:
+        report = api.imitate(
+            photo,
+            motion,
+            output,
+            person=person,
+            driver_person=driver_person,
+            size=size,
+            camera=camera,
+            background=background,
+            body=body,
+            frame_rate=read_rate(rate),
+            start=start,
+            end=end,
+            progress=progress,
+        )
+    _tell(report, as_json)
+
+
+@verb
+def view(
+    photo: Photo,
+    output: Output,
+    frames: Annotated[int, typer.Option(min=1, max=10000, help="Pictures of a whole turn.")] = 90,
+    size: Size = None,
+    person: Person = 0,
+    background: Background = None,
+    body: Body = "free",
+    elevation: Annotated[
+        float, typer.Option("--elevation", min=-90, max=90, help="Degrees that the viewer stands above the person.")
+    ] = 0.0,
+    angles: Annotated[
+        str | None,
+        typer.Option("--angles", help="Degrees round the person, such as 0,90,180, instead of a turn."),
+    ] = None,
+    rate: Annotated[str, typer.Option("--frame-rate", help="Frames a second, such as 30 or 30000/1001.")] = "30",
+    as_json: AsJson = False,
+) -> None:
+    """Walk round the person in PHOTO.
+
+    The output is a video of a whole turn, or of the given angles; or a folder or view_%05d.png for single pictures.
+    """
+    from limner import api
+
+    with ProgressBar() as progress:
+        report = api.view(
+            photo,
+            output,
+            frames=frames,
+            size=size,
+            person=person,
+            background=background,
+            body=body,
+            elevation_deg=elevation,
+            angles_deg=read_numbers(angles),
+            frame_rate=read_rate(rate),
+            progress=progress,
+        )
+    _tell(report, as_json)
+
+
+@verb
+def swap(
+    photo: Photo,
+    clothes: Annotated[
+        Path, typer.Argument(metavar="CLOTHES", help="A photo of who wears the clothes.", show_default=False)
+    ],
+    output: Output,
+    parts: Annotated[
+        str, typer.Option(help="What to take over: any of torso, arms, legs, feet, hands, head.")
+    ] = "torso,arms,legs",
+    person: Person = 0,
+    clothes_person: Annotated[int, typer.Option(min=0, help="Which person of the clothes' photo.")] = 0,
+    size: Size = None,
+    background: Background = None,
+    motion: Annotated[Path | None, typer.Option(help="Let the result move, as for imitate.")] = None,
+    body: Body = "free",
+    as_json: AsJson = False,
+) -> None:
+    """Dress the person in PHOTO in what the person in CLOTHES wears.
+
+    The output is a picture, or with --motion a video.
+    """
+    from limner import api
+
+    with ProgressBar() as progress:
+        report = api.swap(
+            photo,
+            clothes,
+            output,
+            parts=read_words(parts),
+            person=person,
+            clothes_person=clothes_person,
+            size=size,
+            background=background,
+            motion=motion,
+            body=body,
+            progress=progress,
+        )
+    _tell(report, as_json)
+
+
+def _tell(report: Any, as_json: bool) -> None:
+    warn(report.warnings)
+    if as_json:
+        print_json(report)
+        return
+    missing = f", {report.frames_without_person} without a person" if report.frames_without_person else ""
+    typer.echo(
+        f"{report.output}: {report.frames} frame{'s' * (report.frames != 1)}{missing}, "
+        f"{report.seconds:.1f} s, {report.frames_per_second:.1f} a second"
+    )
