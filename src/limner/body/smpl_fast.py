@@ -27,7 +27,7 @@ _fast = numba.njit(cache=True, nogil=True, fastmath={"contract", "nsz", "reassoc
 
 
 @_fast
-def _add_directions(features, directions, posed):  # noqa: ANN001, ANN202
+def _add_directions(features, directions, posed):
     """Add one chunk of directions, weighted by each body's features, to a block of vertices."""
     for n in range(features.shape[0]):
         a, b, c = features[n, 0], features[n, 1], features[n, 2]
@@ -36,34 +36,37 @@ def _add_directions(features, directions, posed):  # noqa: ANN001, ANN202
         if a == b == c == d == e == f == g == h == i == 0:
             continue
         for axis in range(3):
-            for lane in range(_LANES):
-                posed[n, axis, lane] += (
-                    a * directions[axis, 0, lane] + b * directions[axis, 1, lane] + c * directions[axis, 2, lane]
-                    + d * directions[axis, 3, lane] + e * directions[axis, 4, lane] + f * directions[axis, 5, lane]
-                    + g * directions[axis, 6, lane] + h * directions[axis, 7, lane] + i * directions[axis, 8, lane]
+            # Flat places with constant distances: one pointer serves all nine rows, and the loop becomes plain SIMD.
+            p = axis * _CHUNK * _LANES
+            for lane in range(axis * _LANES, (axis + 1) * _LANES):
+                posed[n, lane] += (
+                    a * directions[p] + b * directions[p + _LANES] + c * directions[p + 2 * _LANES]
+                    + d * directions[p + 3 * _LANES] + e * directions[p + 4 * _LANES] + f * directions[p + 5 * _LANES]
+                    + g * directions[p + 6 * _LANES] + h * directions[p + 7 * _LANES] + i * directions[p + 8 * _LANES]
                 )  # fmt: skip
+                p += 1
 
 
 @_fast
-def _add_bone(m, weights, posed, skinned):  # noqa: ANN001, ANN202
+def _add_bone(m, weights, posed, skinned):
     """Add one bone's share of the skinned positions of a block."""
     m00, m01, m02, m03, m10, m11 = m[0], m[1], m[2], m[3], m[4], m[5]
     m12, m13, m20, m21, m22, m23 = m[6], m[7], m[8], m[9], m[10], m[11]
     for lane in range(_LANES):
-        x, y, z, w = posed[0, lane], posed[1, lane], posed[2, lane], weights[lane]
-        skinned[0, lane] += w * (m00 * x + m01 * y + m02 * z + m03)
-        skinned[1, lane] += w * (m10 * x + m11 * y + m12 * z + m13)
-        skinned[2, lane] += w * (m20 * x + m21 * y + m22 * z + m23)
+        x, y, z, w = posed[lane], posed[lane + _LANES], posed[lane + 2 * _LANES], weights[lane]
+        skinned[lane] += w * (m00 * x + m01 * y + m02 * z + m03)
+        skinned[lane + _LANES] += w * (m10 * x + m11 * y + m12 * z + m13)
+        skinned[lane + 2 * _LANES] += w * (m20 * x + m21 * y + m22 * z + m23)
 
 
 @_fast
-def _pose_vertices(features, transforms, template, chunks, bones, vertex_ids, out):  # noqa: ANN001, ANN202
+def _pose_vertices(features, transforms, template, chunks, bones, vertex_ids, out):
     """Blend and skin every block for the whole batch; writes `out` (N, V, 3)."""
     chunk_start, chunk_index, chunk_directions = chunks
     bone_start, bone_index, bone_weights = bones
     num_bodies, num_vertices = out.shape[0], out.shape[1]
-    posed = np.empty((_TILE, 3, _LANES), np.float32)
-    skinned = np.empty((3, _LANES), np.float32)
+    posed = np.empty((_TILE, 3 * _LANES), np.float32)
+    skinned = np.empty(3 * _LANES, np.float32)
     for block in range(template.shape[0]):
         used = min(_LANES, num_vertices - block * _LANES)
         for first in range(0, num_bodies, _TILE):
@@ -78,13 +81,12 @@ def _pose_vertices(features, transforms, template, chunks, bones, vertex_ids, ou
                     _add_bone(transforms[first + n, bone_index[k]], bone_weights[k], posed[n], skinned)
                 for lane in range(used):
                     vertex = vertex_ids[block * _LANES + lane]
-                    out[first + n, vertex, 0] = skinned[0, lane]
-                    out[first + n, vertex, 1] = skinned[1, lane]
-                    out[first + n, vertex, 2] = skinned[2, lane]
+                    for axis in range(3):
+                        out[first + n, vertex, axis] = skinned[axis * _LANES + lane]
 
 
 @_fast
-def _rotmat(v, r):  # noqa: ANN001, ANN202
+def _rotmat(v, r):
     """Write the rotation matrix of the vector `v` to `r`; Rodrigues' formula, regular at 0."""
     x, y, z = v[0], v[1], v[2]
     squared = x * x + y * y + z * z
@@ -98,7 +100,7 @@ def _rotmat(v, r):  # noqa: ANN001, ANN202
 
 
 @_fast
-def _pose_joints(rotvec, joints_rest, parents, num_shape_chunks, features, transforms, joints):  # noqa: ANN001, ANN202
+def _pose_joints(rotvec, joints_rest, parents, num_shape_chunks, features, transforms, joints):
     """Walk the joint tree in float64; writes the pose features, the skinning transforms and the posed joints."""
     rotation = np.empty((24, 3, 3))
     local = np.empty((3, 3))
@@ -169,7 +171,7 @@ class FastSMPL:
         self.data = data
         self._parents = data.parents
         self._order = _bone_order(data)
-        self._template = _blocked(data.v_template, self._order)
+        self._template = self._block_points(data.v_template)
         regressor = data.J_regressor.astype(np.float64)
         wide = data.shapedirs.astype(np.float64).reshape(data.num_vertices, -1)
         self._joints_template = np.asarray(regressor @ data.v_template.astype(np.float64))
@@ -198,7 +200,7 @@ class FastSMPL:
         dropped = (ascending.cumsum(1) <= _NEGLIGIBLE).sum(1, keepdims=True)
         kept = reach.argsort(1).argsort(1) >= dropped
         start, block, chunk = _ragged(kept)
-        return start, chunk, np.ascontiguousarray(blocked[block, chunk])
+        return start, chunk, blocked[block, chunk].reshape(len(chunk), -1)
 
     def __call__(
         self,
@@ -252,4 +254,7 @@ class FastSMPL:
             return self._template
         offsets = np.asarray(offsets, np.float32)
         check_shape(offsets, "offsets", (self.data.num_vertices, 3))
-        return self._template + _blocked(offsets, self._order)
+        return self._template + self._block_points(offsets)
+
+    def _block_points(self, points: ndarray) -> ndarray:
+        return _blocked(points, self._order).reshape(-1, 3 * _LANES)
