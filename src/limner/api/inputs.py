@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from limner.checks import FileProblem, InputError, LimnerError, check_file
+from limner.checks import FileProblem, InputError, LimnerError, NobodyFound, check_file
 from limner.media import PICTURE_SUFFIXES, VIDEO_SUFFIXES, open_video
 from limner.people import track_person
 from limner.records import Keypoints
@@ -94,6 +94,12 @@ def attempt(source: Source, work: Callable[[Source], int], warnings: list[str]) 
             raise
         warnings.append(f"left out: {error}")
         return 0
+
+
+def nobody(sources: Sequence[Source], person: int | None) -> NobodyFound:
+    """Return the error for sources that do not show the wanted person."""
+    wanted = "nobody" if not person else f"no person number {person}"
+    return NobodyFound(f"{wanted} was found in {sources[0].path}{' and the other inputs' * (len(sources) > 1)}")
 
 
 def follow(source: Source, person: int, progress: Progress | None) -> list[Keypoints | None]:

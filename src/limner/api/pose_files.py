@@ -11,9 +11,9 @@ from typing import Any, TypedDict
 import numpy as np
 from numpy import ndarray
 
-from limner.api.inputs import FilesReport, Inputs, Progress, Source, attempt, follow, gather
+from limner.api.inputs import FilesReport, Inputs, Progress, Source, attempt, follow, gather, nobody
 from limner.api.overlays import Overlays
-from limner.checks import InputError, NobodyFound
+from limner.checks import InputError
 from limner.media import check_output, read_image, written_beside
 from limner.people import Locator
 from limner.pose import SKELETONS, PosePredictor, convert, draw_keypoints
@@ -71,8 +71,7 @@ def pose(
         if progress is not None and len(sources) > 1:
             progress(number + 1, len(sources), "files")
     if not job.entries:
-        wanted = "nobody was" if not person else f"no person number {person} was"
-        raise NobodyFound(f"{wanted} found in {sources[0].path}{' and the others' * (len(sources) > 1)}")
+        raise nobody(sources, person)
     with written_beside(output) as temporary:
         temporary.write_text(_lines(job.entries), encoding="utf-8")
     return FilesReport(
@@ -102,9 +101,7 @@ class _PoseJob:
         self.pictures += 1
         if not chosen:
             self.empty += 1
-            self.warnings.append(
-                f"nobody found in {source.path}" if not len(keypoints) else _too_few(source, keypoints)
-            )
+            self.warnings.append(str(nobody([source], self._person)))
         self.entries += [_entry(source, 0, number, keypoints) for number in chosen]
         self._overlays.picture(source, lambda: draw_keypoints(image, keypoints[list(chosen)]))
         return 0
@@ -127,10 +124,6 @@ class _PoseJob:
 
         self._overlays.video(source, overlay)
         return len(converted)
-
-
-def _too_few(source: Source, keypoints: Keypoints) -> str:
-    return f"{source.path} shows {len(keypoints)} people, fewer than asked for"
 
 
 def _entry(source: Source, frame: int, row: int, keypoints: Keypoints, *, number: int | None = None) -> Entry:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from limner.cli.choices import AsJson, Background, Body, Output, Person, Size, read_numbers, read_rate, read_words
-from limner.cli.outcome import print_json, verb, warn
+from limner.cli.outcome import counted, print_json, verb, warn
 from limner.cli.progress import ProgressBar
 from limner.types import CameraStrategy
 
@@ -157,6 +157,6 @@ def _tell(report: Any, as_json: bool) -> None:
         return
     missing = f", {report.frames_without_person} without a person" if report.frames_without_person else ""
     typer.echo(
-        f"{report.output}: {report.frames} frame{'s' * (report.frames != 1)}{missing}, "
+        f"{report.output}: {counted(report.frames, 'frame')}{missing}, "
         f"{report.seconds:.1f} s, {report.frames_per_second:.1f} a second"
     )

@@ -62,6 +62,11 @@ def warn(warnings: list[str]) -> None:
         typer.echo(f"limner: warning: {warning}", err=True)
 
 
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """Say how many there are; nothing for none."""
+    return f"{number} {one if number == 1 else many or one + 's'}" if number else ""
+
+
 def print_json(record: Any) -> None:
     """Print a record or a list of records as JSON that any parser reads."""
     typer.echo(json.dumps(plain(record), indent=2, ensure_ascii=False, allow_nan=False))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from limner.cli.choices import AsJson, Output
-from limner.cli.outcome import print_json, verb, warn
+from limner.cli.outcome import counted, print_json, verb, warn
 from limner.cli.progress import ProgressBar
 from limner.types import SkeletonName
 
@@ -73,5 +73,6 @@ def _tell(report: FilesReport, as_json: bool) -> None:
     if as_json:
         print_json(report)
         return
-    read = [f"{report.pictures} pictures"] * bool(report.pictures) + [f"{report.frames} frames"] * bool(report.frames)
-    typer.echo(f"{report.output}: {report.people} people in {' and '.join(read)}, {report.seconds:.1f} s")
+    people = counted(report.people, "person", "people")
+    read = [counted(report.pictures, "picture"), counted(report.frames, "frame")]
+    typer.echo(f"{report.output}: {people} in {' and '.join(words for words in read if words)}, {report.seconds:.1f} s")
