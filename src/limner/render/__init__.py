@@ -26,11 +26,13 @@ from limner.render.rasterise import (
     rasterise_uv,
 )
 from limner.render.sampling import sample_faces
+from limner.render.shading import contact_sheet, over, part_colours, shade, turntable, vertex_normals
 
 __all__ = [
     "FaceLabels",
     "atlas_samples",
     "condition_map",
+    "contact_sheet",
     "corners_from_vertices",
     "face_table",
     "face_visibility",
@@ -38,10 +40,15 @@ __all__ = [
     "has_backend",
     "image_corners",
     "only_faces",
+    "over",
+    "part_colours",
     "part_map",
     "part_of_face",
     "rasterise",
     "rasterise_uv",
     "sample_faces",
+    "shade",
+    "turntable",
+    "vertex_normals",
     "vertex_visibility",
 ]

@@ -1,4 +1,4 @@
-"""Pictures of a body for people to look at: a shaded layer to lay over a photo, and a turntable before a plain backdrop.
+"""Pictures of a body to look at: a shaded layer to lay over a photo, and a turntable before a plain backdrop.
 
 All vectors are in camera axes: x right, y down, z away from the viewer; a light's direction points from the body to the
 light. Colours are linear light until the last step. The look: three soft lights, a sky brighter than the floor, hollows
@@ -19,7 +19,7 @@ from limner.records import Raster
 from limner.render.rasterise import corners_from_vertices, rasterise
 from limner.render.sampling import sample_faces
 
-CLAY = (0.80, 0.70, 0.62)
+CLAY = (0.87, 0.84, 0.81)
 """The default colour of a body, sRGB in [0, 1]."""
 
 PART_COLOURS = np.float32(
@@ -92,13 +92,17 @@ def shade(
         raise InputError(f"supersample must be at least 1, got {supersample}")
     fine = (int(size_hw[0]) * supersample, int(size_hw[1]) * supersample)
     faces = np.asarray(faces)
-    raster = rasterise(corners_from_vertices(vertices, faces, weak_camera), fine)
+    raster, box = _cropped(rasterise(corners_from_vertices(vertices, faces, weak_camera), fine))
     body = raster.face_index >= 0
-    layer = np.zeros((*fine, 4), np.float32)
-    layer[..., 3] = body
     normals = _unit(sample_faces(raster, vertex_normals(vertices, faces), faces)[body])
-    light = _light(normals) * (1 - _HOLLOW * _hollows(raster, float(weak_camera[0])))[body, None]
-    layer[body, :3] = _linear(_colours(raster, colour, len(vertices), faces)[body]) * light + _gloss(normals)
+    hollows = _hollows(raster, 0.5 * float(weak_camera[0]) * max(fine))[body]
+    skin = _linear(_colours(raster, colour, len(vertices), faces)[body])
+    layer = np.zeros((*fine, 4), np.float32)
+    layer[box][body] = np.pad(
+        skin * _light(normals) * (1 - _HOLLOW * hollows)[:, None] + _gloss(normals),
+        ((0, 0), (0, 1)),
+        constant_values=1,
+    )
     return _to_pixels(layer, size_hw)
 
 
@@ -174,6 +178,17 @@ def contact_sheet(views: UInt8[ndarray, "N H W 3"], columns: int | None = None) 
     return grid.transpose(0, 2, 1, 3, 4).reshape(rows * height, columns * width, 3)
 
 
+def _cropped(raster: Raster) -> tuple[Raster, tuple[slice, slice]]:
+    """Return the part of the raster that holds the body, and where it lies."""
+    body = raster.face_index >= 0
+    rows, columns = np.flatnonzero(body.any(axis=1)), np.flatnonzero(body.any(axis=0))
+    if len(rows) == 0:
+        rows = columns = np.zeros(1, int)
+    box = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+    maps = (raster.face_index, raster.weights, raster.depth)
+    return Raster(*(np.ascontiguousarray(one[box]) for one in maps)), box
+
+
 def _unit(vectors: ndarray) -> ndarray:
     return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
 
@@ -197,14 +212,15 @@ def _gloss(normals: Float32[ndarray, "P 3"]) -> Float32[ndarray, "P 3"]:
     return (shine + rim)[:, None] * np.float32([1.0, 0.98, 0.95])
 
 
-def _hollows(raster: Raster, scale: float) -> Float32[ndarray, "H W"]:
+def _hollows(raster: Raster, pixels_per_metre: float) -> Float32[ndarray, "H W"]:
     """Return 0 to 1: how far each pixel lies behind the body round it, within about 4 cm, over 4 cm of depth."""
     body = (raster.face_index >= 0).astype(np.float32)
     covered = np.dstack([body * raster.depth, body])
     # The surroundings are smooth, so a coarse copy of the picture gives them at a tenth of the cost.
-    sigma = max(0.04 * abs(scale) * max(body.shape) / 2, 1.0)
-    step = max(1, int(sigma / 3))
-    coarse = cv2.resize(covered, None, fx=1 / step, fy=1 / step, interpolation=cv2.INTER_AREA) if step > 1 else covered
+    sigma = max(0.04 * abs(pixels_per_metre), 1.0)
+    step = max(1, int(min(sigma / 3, *body.shape)))
+    small = (-(-body.shape[1] // step), -(-body.shape[0] // step))
+    coarse = cv2.resize(covered, small, interpolation=cv2.INTER_AREA)
     blurred = cv2.resize(cv2.GaussianBlur(coarse, (0, 0), sigma / step), body.shape[::-1])
     around = blurred[..., 0] / np.maximum(blurred[..., 1], 1e-3)
     return np.clip((raster.depth - around) / 0.04, 0, 1) * body
@@ -268,7 +284,7 @@ def _fitting_camera(views: list[Float[ndarray, "V 3"]], size_hw: tuple[int, int]
     low, high = points.min(axis=0), points.max(axis=0)
     across, down = np.maximum((high - low)[:2], 1e-6)
     half_height, half_width = np.array(size_hw) / max(size_hw)
-    scale = 0.88 * min(2 * half_width / across, 2 * half_height / down)
+    scale = 0.84 * min(2 * half_width / across, 2 * half_height / down)
     return np.float32([scale, -(low[0] + high[0]) / 2, -(low[1] + high[1]) / 2])
 
 
@@ -288,15 +304,17 @@ def _floor_shadow(
     camera: Float32[ndarray, "3"],
     size_hw: tuple[int, int],
 ) -> Float32[ndarray, "H W"]:
-    """Return how much light the body takes from every pixel of the floor: a dark soft contact and a wide faint shade."""
+    """Return how much light the body takes from every pixel of the floor: the higher, the fainter and wider."""
     height = body[:, 1].max() - body[:, 1]
     flat = body + height[:, None] * np.array([0.16, 1.0, 0.10])  # away from the key light, down to the floor
     flat[:, 1] = body[:, 1].max()
     corners = corners_from_vertices(flat @ tilt.T, faces, camera)
-    low = height[faces].max(axis=1) < 0.12
+    top = height[faces].max(axis=1)
     unit = float(camera[0]) * max(size_hw) / 2  # pixels a metre
     shadow = np.zeros(size_hw, np.float32)
-    for chosen, sigma_m, strength in ((low, 0.02, 0.60), (slice(None), 0.06, 0.40)):
-        mask = rasterise(corners[chosen], size_hw, cull=False).face_index >= 0
+    for below_m, sigma_m, strength in ((0.12, 0.02, 0.50), (0.9, 0.05, 0.25), (np.inf, 0.09, 0.20)):
+        mask = rasterise(corners[top < below_m], size_hw, cull=False).face_index >= 0
         shadow = shadow + strength * cv2.GaussianBlur(mask.astype(np.float32), (0, 0), max(sigma_m * unit, 0.5))
-    return np.clip(shadow, 0, 0.7)
+    # Faded out towards the sides, so that views set beside each other show no seam.
+    sides = np.minimum(np.arange(size_hw[1]) + 0.5, size_hw[1] - np.arange(size_hw[1]) - 0.5)
+    return np.clip(shadow, 0, 0.7) * np.clip(sides / (0.12 * size_hw[1]), 0, 1).astype(np.float32)
