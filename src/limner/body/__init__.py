@@ -8,6 +8,7 @@ Papers: Loper et al. 2015 (SMPL), Kanazawa et al. 2018 (HMR), Bogo et al. 2016 (
 """
 
 from limner.body.camera import picture_from_pixels, pixels_from_picture, project_weak
+from limner.body.predictor import BodyPredictor, fit_keypoints
 from limner.body.rotations import (
     MIRROR_JOINTS,
     mirror_rotvec,
@@ -20,6 +21,7 @@ from limner.body.rotations import (
     rotvec_from_quat_wxyz,
     rotvec_from_rotmat,
 )
+from limner.body.smoothing import smooth_bodies
 from limner.body.smpl import JOINT_NAMES, NUM_JOINTS, PARENTS, SMPL, BodyData, BodyOutput, rigid_transforms
 from limner.body.smpl_fast import FastSMPL
 from limner.body.smpl_files import load_body
@@ -32,7 +34,9 @@ __all__ = [
     "SMPL",
     "BodyData",
     "BodyOutput",
+    "BodyPredictor",
     "FastSMPL",
+    "fit_keypoints",
     "load_body",
     "mirror_rotvec",
     "picture_from_pixels",
@@ -47,4 +51,5 @@ __all__ = [
     "rotmat_from_rotvec",
     "rotvec_from_quat_wxyz",
     "rotvec_from_rotmat",
+    "smooth_bodies",
 ]

@@ -232,9 +232,7 @@ class Energy:
         count = (len(joints), 3 * len(_ACTIVE))
         rows = np.zeros((*count, self.num_unknowns))
         rows[:, np.arange(count[1]), 3 + np.arange(count[1])] = unit
-        sums.normal.add_across(
-            residual.reshape(-1, count[1]), rows, np.repeat(weight, 3, axis=1), (1.0, -2.0, 1.0)
-        )
+        sums.normal.add_across(residual.reshape(-1, count[1]), rows, np.repeat(weight, 3, axis=1), (1.0, -2.0, 1.0))
 
     def _zoom(self, state: State, sums: _Sums, rate: float) -> None:
         unit = rate / self.weights.zoom

@@ -17,7 +17,8 @@ from scipy.ndimage import gaussian_filter1d
 
 from limner.body import initial
 from limner.body.energy import Energy, State, Weights
-from limner.body.observations import Observations, bone_matrix
+from limner.body.observations import Observations, bone_matrix, levelled
+from limner.body.smoothing import fill_gaps, fill_rotations
 from limner.body.sparse_body import SparseBody
 
 __all__ = ["fit", "minimise", "standing_feet"]
@@ -88,7 +89,9 @@ def _lifted(body: SparseBody, observations: Observations, names: list[str]) -> d
     flat_length = np.linalg.norm(flat, axis=-1)
     seen = np.array([length[name] for name in names])
     # The largest picture-to-body ratio of the long bones is the scale: foreshortening only makes bones shorter.
-    long = [n for n, name in enumerate(names) if name in ("torso", "left_thigh", "right_thigh", "left_shin", "right_shin")]
+    long = [
+        n for n, name in enumerate(names) if name in ("torso", "left_thigh", "right_thigh", "left_shin", "right_shin")
+    ]
     scale = np.maximum((flat_length / seen)[:, long].max(1), 1e-6)
     directions = {}
     for n, name in enumerate(names):
@@ -122,6 +125,17 @@ def _alone(body: SparseBody, observations: Observations, state: State, weights: 
     return state
 
 
+def _bridged(state: State, visible: ndarray) -> State:
+    """Fill the frames without the person from those around them."""
+    if visible.all() or not visible.any():
+        return state
+    return replace(
+        state,
+        rotmats=fill_rotations(state.rotmats, visible),
+        camera=fill_gaps(state.camera, visible),
+    )
+
+
 def fit(body: SparseBody, observations: Observations, weights: Weights | None = None) -> State:
     """Fit rotations, shape and camera to what is seen of one person.
 
@@ -132,8 +146,9 @@ def fit(body: SparseBody, observations: Observations, weights: Weights | None = 
     """
     weights = weights or Weights()
     video = observations.frame_rate is not None and len(observations) > 2
+    observations = levelled(observations)
     state = _start(body, observations, _seen_directions(body, observations))
-    state = _alone(body, observations, state, weights)
+    state = _bridged(_alone(body, observations, state, weights), observations.visible)
     if video:
         weights = replace(weights, acceleration=weights.acceleration or 4.0)
     scale = np.full(len(observations), np.exp(np.median(state.camera[:, 0])))

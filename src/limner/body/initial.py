@@ -114,9 +114,7 @@ def _within_limits(rotmats: ndarray) -> ndarray:
     return lie.exp(np.clip(rotvec, low, high))
 
 
-def camera_from_points(
-    points: Float[ndarray, "T K 3"], observations: Observations
-) -> Float[ndarray, "T 3"]:
+def camera_from_points(points: Float[ndarray, "T K 3"], observations: Observations) -> Float[ndarray, "T 3"]:
     """Return log scale and picture shift (log s, u, v) that bring `points` closest to the keypoints, frame by frame.
 
     Frames without a keypoint take the means of the others.
