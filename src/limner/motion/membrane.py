@@ -19,8 +19,12 @@ from numpy import ndarray
 PULL = 0.002
 """Weight of the voted colour against one gradient."""
 
-DISTRUST_LEVELS = 16.0
-"""Mean disagreement with the copies, in grey levels, beyond which a border of the hole is taken for a rest of the person."""
+DISTRUST_LIGHT, DISTRUST_TINT = 16.0, 4.0
+"""Mean disagreement with the copies, in grey levels, from which a border of the hole is taken for a rest of the person:
+light changes along a wall, its colour hardly ever."""
+
+STEP_LEVELS = np.float32(14.0)
+"""Where two patches meet, a step larger than this many grey levels is an edge of the scene and stays; smaller ones go."""
 
 CYCLES = 6
 
@@ -64,7 +68,9 @@ def _agreement(image: ndarray, hole: ndarray, source: ndarray) -> Float32[ndarra
     box = (13, 13)
     count = cv2.boxFilter(count, -1, box, normalize=False)
     mean = cv2.boxFilter(difference, -1, box, normalize=False) / np.maximum(count, 1)[..., None]
-    return (1 / (1 + (np.abs(mean).max(axis=2) / DISTRUST_LEVELS) ** 4)).astype(np.float32)
+    light = mean.mean(axis=2)
+    tint = np.abs(mean - light[..., None]).max(axis=2)
+    return (1 / (1 + (light / DISTRUST_LIGHT) ** 4 + (tint / DISTRUST_TINT) ** 4)).astype(np.float32)
 
 
 def _cycle(rest: ndarray, ties: _Ties) -> ndarray:
@@ -135,6 +141,9 @@ def _residual(now, image, source, ties):
                     if ties.hole[ny, nx]:
                         qy, qx = source[ny, nx]
                         gradient = np.float32(0.5) * (gradient + image[qy, qx, c] - image[qy - dy, qx - dx, c])
+                        step = image[qy, qx, c] - image[sy, sx, c]
+                        keep = np.float32(1) - np.float32(1) / (np.float32(1) + ((step - gradient) / STEP_LEVELS) ** 4)
+                        gradient += keep * (step - gradient)
                     rest[y, x, c] += ties.tie[ny, nx] * (now[ny, nx, c] - now[y, x, c] - gradient)
     return rest
 
