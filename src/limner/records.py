@@ -8,11 +8,12 @@ systems; z grows away from the viewer.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
-from jaxtyping import Float32, Int32
+from jaxtyping import Bool, Float32, Int32
 from numpy import ndarray
 
 from limner.checks import InputError, check_shape
@@ -89,6 +90,26 @@ class Keypoints:
     def __getitem__(self, index: slice | ndarray | list[int]) -> Keypoints:
         world = None if self.world is None else self.world[index]
         return Keypoints(self.xy[index], self.score[index], self.skeleton, world)
+
+    @classmethod
+    def of_clip(cls, track: Sequence[Keypoints | None]) -> tuple[Keypoints, Bool[ndarray, "T"]]:
+        """Join one person's keypoints in every frame of a clip, and tell which frames have any.
+
+        Args:
+            track: one row each, all of one skeleton; None where the person is not seen, which becomes a row of score 0.
+
+        Raises:
+            InputError: no frame shows the person.
+        """
+        valid = np.array([found is not None for found in track], bool)
+        like = next((found for found in track if found is not None), None)
+        if like is None:
+            raise InputError(f"none of {len(track)} frames shows the person")
+        empty = replace(like, score=np.zeros_like(like.score))
+        rows = [empty if found is None else found for found in track]
+        world = None if like.world is None else np.concatenate([row.world for row in rows if row.world is not None])
+        xy, score = np.concatenate([row.xy for row in rows]), np.concatenate([row.score for row in rows])
+        return cls(xy, score, like.skeleton, world), valid
 
 
 @dataclass(frozen=True)

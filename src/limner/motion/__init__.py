@@ -1,1 +1,30 @@
-"""motion: two bodies to a flow, a flow to a frame."""
+"""motion: a photo and a motion in, frames of that person moving out.
+
+In: a photo (RGB), bodies or a motion (radians, metres), another photo for clothes. Out: frames RGB, or RGBA on nothing.
+Flow `source_from_target` says for each pixel of the frame where in the photo to look, [-1, 1], y down; masks are 1 on the
+person, except the published systems' conditions, which are 1 on the background. Boxes (min_x, max_x, min_y, max_y) are the
+published ones.
+Papers: Liu et al. 2019 and 2021 (Liquid Warping GAN), Wexler et al. 2007 (completion).
+"""
+
+from limner.motion.actor import Actor
+from limner.motion.background import fill_background
+from limner.motion.driver import Driver, read_driver
+from limner.motion.evaluation import ClipScores, SelfScores, evaluate_self
+from limner.motion.jobs import Report, imitate, swap, view
+from limner.motion.parts import PARTS
+
+__all__ = [
+    "PARTS",
+    "Actor",
+    "ClipScores",
+    "Driver",
+    "Report",
+    "SelfScores",
+    "evaluate_self",
+    "fill_background",
+    "imitate",
+    "read_driver",
+    "swap",
+    "view",
+]

@@ -24,7 +24,7 @@ from limner.render import sample_faces
 
 SAME_PLACE_M = (0.26, 0.12)
 """Rest places farther apart than the first belong to other parts of the person, nearer than the second to the same."""
-UPRIGHT = (0.35, 0.8)
+UPRIGHT = (0.75, 0.95)
 """How much of an outward step must lie in the photo's plane for the photo to say what is there: none, all."""
 BAND_PX = 3.0
 EDGE_PX = (0.5, 3.0)

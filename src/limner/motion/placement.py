@@ -14,7 +14,7 @@ from numpy import ndarray
 from scipy.ndimage import gaussian_filter1d, minimum_filter1d
 from scipy.spatial.transform import Rotation
 
-from limner.body import BodyData, FastSMPL, load_body
+from limner.body import FastSMPL
 from limner.records import Bodies, Motion
 
 CAMERA_FROM_WORLD = np.diag([1.0, -1.0, -1.0]).astype(np.float32)
@@ -30,13 +30,13 @@ FLOOR_WINDOW_S = 0.6
 SIDE_MARGIN = 0.92
 
 
-def place_motion(motion: Motion, source: Bodies, body: BodyData, pose: FastSMPL) -> Bodies:
+def place_motion(motion: Motion, source: Bodies, pose: FastSMPL) -> Bodies:
     """Bodies that play `motion` in the picture of `source`, with the source's shape.
 
     Args:
         motion: rotations and pelvis positions in a world with y up.
         source: the photo's person, one body.
-        body, pose: its body model and fast layer.
+        pose: the fast layer of its body model.
     """
     yaw = Rotation.from_rotvec([0.0, _turn_to_viewer(motion), 0.0])
     rotvec = motion.rotvec.copy()
@@ -130,9 +130,3 @@ def _fit_width(sideways: Float[ndarray, "T"], stands_x: float, size_hw: tuple[in
     right, left = max(half - stands_x, 1e-6), max(half + stands_x, 1e-6)
     factor = min(1.0, right / max(sideways.max(), 1e-6), left / max(-sideways.min(), 1e-6))
     return sideways * factor
-
-
-def body_of(bodies: Bodies) -> tuple[BodyData, FastSMPL]:
-    """The body model that `bodies` speak of, and its fast layer."""
-    data = load_body(bodies.body_model)
-    return data, FastSMPL(data)

@@ -56,6 +56,7 @@ def spread_on_mesh(
         rest: the pull towards the mean of the known values, for parts that no edge joins to anything known.
     """
     count = len(values)
+    confidence, stiffness = np.asarray(confidence, np.float64), np.asarray(stiffness, np.float64)
     i, j = edges.T
     laplacian = coo_matrix(
         (np.concatenate([stiffness, stiffness, -stiffness, -stiffness]), (np.r_[i, j, i, j], np.r_[i, j, j, i])),

@@ -31,6 +31,17 @@ SOLID = 0.92
 """Mask value from which a pixel is surely person and its colour pure."""
 KNOWN = 40.0
 MIRROR_SHARE = 0.25
+PART_TIES = {
+    frozenset({"torso", "arm"}): 0.01,
+    frozenset({"torso", "head"}): 0.03,
+    frozenset({"leg", "foot"}): 0.05,
+    frozenset({"arm", "hand"}): 0.3,
+}
+"""How much of a fill crosses from one part to the next: a bare arm says nothing of a sleeveless back."""
+HAIR_TRUST = 3.0
+DETAIL_SHARE = 0.7
+DETAIL_M = 0.03
+"""Structure finer than this is taken for the cloth's and repeated on its unseen side."""
 ARM_JOINTS = (13, 14, 16, 17, 18, 19, 20, 21, 22, 23)
 FOOT_JOINTS = (10, 11)
 
@@ -162,9 +173,38 @@ def _fill_colours(
         other = KNOWN * MIRROR_SHARE * seen[body.mirror_vertices] ** 2 * (1 - seen)
         values += own[body.mirror_vertices] * other[:, None]
         confidence = confidence + other
+    hair, is_hair = _hair(body, own, seen, rest)
+    values += HAIR_TRUST * (is_hair * (1 - seen))[:, None] * hair
+    confidence = confidence + HAIR_TRUST * is_hair * (1 - seen)
     edges = mesh_edges(body.faces)
     values /= np.maximum(confidence, 1e-6)[:, None]
     return spread_on_mesh(values, confidence, edges, _round_stiffness(body, edges, rest))
+
+
+def _hair(
+    body: BodyData, own: Float32[ndarray, "V 3"], seen: Float32[ndarray, "V"], rest: Float32[ndarray, "V 3"]
+) -> tuple[Float32[ndarray, "3"], Float32[ndarray, "V"]]:
+    """The colour on top of the head, and where hair is to be expected: the head above the chin, without the face."""
+    is_hair = np.zeros(body.num_vertices, np.float32)
+    if "head" not in body.face_lists or "face" not in body.face_lists:
+        return np.zeros(3, np.float32), is_hair
+    head, face = (np.unique(body.faces[body.face_lists[name]]) for name in ("head", "face"))
+    chin, brow = rest[face, 1].min(), np.percentile(rest[face, 1], 80)
+    scalp = np.setdiff1d(head, face)
+    top = scalp[(rest[scalp, 1] > brow) & (seen[scalp] > 0.5)]
+    if len(top) == 0:
+        return np.zeros(3, np.float32), is_hair
+    behind = rest[scalp, 2] < np.median(rest[face, 2]) - 0.05
+    is_hair[scalp[(rest[scalp, 1] > chin) & behind]] = 1
+    return np.median(own[top], axis=0).astype(np.float32), is_hair
+
+
+def _vertex_parts(body: BodyData) -> ndarray:
+    """The kind of part each vertex lies in: "head", "torso", "arm", "hand", "leg", "foot"."""
+    kinds = np.full(body.num_vertices, "", dtype="<U8")
+    for name, faces in body.face_parts.items():
+        kinds[np.unique(body.faces[faces])] = name.split("_")[1]
+    return kinds
 
 
 def _round_stiffness(body: BodyData, edges: ndarray, rest: Float32[ndarray, "V 3"]) -> Float32[ndarray, "E"]:
@@ -177,6 +217,11 @@ def _round_stiffness(body: BodyData, edges: ndarray, rest: Float32[ndarray, "V 3
     length = np.maximum(np.linalg.norm(step, axis=1), 1e-6)
     along = np.abs((step * axis[edges[:, 0]]).sum(1)) / length
     stiffness = ROUND_BODY / (1 + (ROUND_BODY - 1) * along**2)
+    kinds = _vertex_parts(body)[edges]
+    for pair, tie in PART_TIES.items():
+        one, other = sorted(pair)
+        crosses = ((kinds == one).any(axis=1)) & ((kinds == other).any(axis=1))
+        stiffness[crosses] *= tie
     if "face" in body.face_lists:
         in_face = np.zeros(body.num_vertices, bool)
         in_face[np.unique(body.faces[body.face_lists["face"]])] = True
@@ -194,17 +239,34 @@ def _bake(
     """Paint the atlas: filled colours below, the mirrored side's pixels over them, the photo's own on top."""
     assert body.uv is not None
     raster = rasterise_uv(body.uv, (ATLAS_SIDE, ATLAS_SIDE))
-    layers = [np.c_[colours, figure.points, seen]]
+    echo = _echo(body, figure, seen)
+    layers = [np.c_[colours, figure.points, seen, echo]]
     if body.mirror_vertices is not None:
         mirrored = body.mirror_vertices
         layers.append(np.c_[figure.points[mirrored], seen[mirrored]])
     texels = sample_faces(raster, np.concatenate(layers, axis=1).astype(np.float32), body.faces)
-    atlas = texels[..., :3]
-    for first in (6, 3) if texels.shape[-1] > 6 else (3,):
+    atlas = texels[..., :3] + texels[..., 6:7] * _detail(colour, figure, texels[..., 3:5])
+    for first in (7, 3) if texels.shape[-1] > 7 else (3,):
         x, y, weight = (np.ascontiguousarray(texels[..., first + k]) for k in range(3))
         photo = cv2.remap(colour, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         atlas = atlas + weight[..., None] * (photo - atlas)
     return _pad_islands(atlas, raster)
+
+
+def _echo(body: BodyData, figure: Figure, seen: Float32[ndarray, "V"]) -> Float32[ndarray, "V"]:
+    """How much of the cloth's structure in front is repeated behind it: on the trunk, the arms and the legs."""
+    clothed = np.isin(_vertex_parts(body), ("torso", "arm", "leg"))
+    return (DETAIL_SHARE * clothed * (1 - seen)).astype(np.float32)
+
+
+def _detail(
+    colour: UInt8[ndarray, "H W 3"], figure: Figure, points: Float32[ndarray, "A A 2"]
+) -> Float32[ndarray, "A A 3"]:
+    """The photo's fine structure at each texel's own pixel, which for unseen skin is the cloth in front of it."""
+    fine = colour.astype(np.float32)
+    fine -= cv2.GaussianBlur(fine, (0, 0), max(1.0, DETAIL_M * figure.pixels_per_metre))
+    fine = np.clip(fine, -40, 40)
+    return cv2.remap(fine, np.ascontiguousarray(points), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
 def _pad_islands(atlas: Float32[ndarray, "A A 3"], raster: Raster) -> UInt8[ndarray, "A A 3"]:

@@ -1,0 +1,220 @@
+"""The actor: a person taken from a photo once, then painted in any pose, from any side, in another's clothes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import cv2
+import numpy as np
+from jaxtyping import Float32, UInt8
+from numpy import ndarray
+from scipy.spatial.transform import Rotation
+
+from limner.body import BodyData, BodyPredictor, FastSMPL
+from limner.checks import InputError, NobodyFound
+from limner.media import read_image
+from limner.motion.background import compose_background, fill_background
+from limner.motion.cameras import strategy_camera
+from limner.motion.drawn import draw_figure
+from limner.motion.painter import Layer, Painted, paint
+from limner.motion.parts import part_shares
+from limner.motion.placement import place_motion
+from limner.motion.silhouette import dress_body
+from limner.motion.texture import read_appearance
+from limner.people import Locator, People, refine_mask
+from limner.records import Bodies, Motion
+from limner.types import CameraStrategy, RgbImage
+
+SMALLEST_SIDE, LARGEST_SIDE = 256, 1024
+MIN_PHOTO_SIDE = 64
+"""Photos with a shorter side hold no person that could be painted."""
+
+
+@dataclass(frozen=True, eq=False)
+class Actor:
+    """A person ready to be painted: costly to prepare, cheap to move.
+
+    Attributes:
+        body: the body model.
+        bodies: the person's body in the photo, one row.
+        offsets: (V, 3) metres from the bare body to the dressed one, in the rest pose.
+        layers: where the person's looks come from; more than one after `swap`.
+        background: (H, W, 3) what lies behind; None for transparent results.
+        warnings: what the user should know about this photo.
+    """
+
+    body: BodyData
+    bodies: Bodies
+    offsets: Float32[ndarray, "V 3"]
+    layers: tuple[Layer, ...]
+    background: RgbImage | None
+    warnings: tuple[str, ...] = ()
+
+    @cached_property
+    def pose(self) -> FastSMPL:
+        """The body's fast layer."""
+        return FastSMPL(self.body)
+
+    @property
+    def size_hw(self) -> tuple[int, int]:
+        """Height and width of every frame."""
+        return self.bodies.size_hw
+
+    @classmethod
+    def prepare(
+        cls,
+        photo: RgbImage | str | Path,
+        *,
+        person: int = 0,
+        size: int | None = None,
+        background: str | Path | None = None,
+        body: str = "free",
+        bodies: Bodies | None = None,
+    ) -> Actor:
+        """Find a person in a photo and make an actor of them.
+
+        Args:
+            photo: a picture, or its file.
+            person: which one, counted from the largest.
+            size: longer side of the frames in pixels, 256 to 1024; by default the photo's own within that range.
+            background: None for the photo's own with the person taken out, a colour, a picture file, or "transparent".
+            body: "free", or "smpl:PATH" for a licensed SMPL file.
+            bodies: the person's body in this photo, where it is known better than one picture can tell.
+
+        Raises:
+            NobodyFound: there is nobody in the photo.
+            InputError: fewer people than `person` asks for, a size out of range, a photo too small.
+        """
+        image = photo if isinstance(photo, np.ndarray) else read_image(photo, min_side=MIN_PHOTO_SIDE)
+        image = resize_photo(image, size)
+        locator = Locator.load()
+        people = locator.locate(image)
+        _check_person(len(people), person)
+        predictor = BodyPredictor.load(body, locator=locator)
+        alpha = refine_mask(image, locator.mask(image, people, person))
+        if bodies is None:
+            bodies = predictor.predict(image, people, person=person, mask=alpha)
+        bodies = replace(bodies, size_hw=image.shape[:2])
+        data = predictor.data
+        pose = FastSMPL(data)
+        offsets = dress_body(data, pose, bodies, alpha)
+        rest = rest_body(data, bodies) + offsets
+        figure = draw_figure(data, pose, bodies, bodies.size_hw, offsets=offsets)
+        look = read_appearance(image, alpha, data, figure, rest)
+        filled = fill_background(image, alpha) if background is None else image
+        backdrop = compose_background(background, filled, bodies.size_hw)
+        whole = np.ones(data.num_vertices, np.float32)
+        return cls(data, bodies, offsets, (Layer(look, whole),), backdrop, tuple(_photo_warnings(people, person)))
+
+    def paint(self, bodies: Bodies, *, turn: Float32[ndarray, "3 3"] | None = None, threads: int = 1) -> Painted:
+        """Paint one body; `turn` views it from elsewhere, about its pelvis."""
+        figure = draw_figure(
+            self.body, self.pose, bodies, self.size_hw, offsets=self.offsets, turn=turn, threads=threads
+        )
+        return paint(self.layers, self.body, figure, threads=threads)
+
+    def frame(self, painted: Painted) -> UInt8[ndarray, "H W C"]:
+        """The whole frame: over the background, or RGBA where there is none."""
+        return painted.cut_out(self.size_hw) if self.background is None else painted.over(self.background)
+
+    def place(self, motion: Motion | Bodies, camera: CameraStrategy = "smooth") -> Bodies:
+        """Bodies of this person that play a motion or follow a driver's bodies.
+
+        Args:
+            motion: a motion without pictures, or the bodies of a driving video.
+            camera: with a driving video: `smooth` moves the person as the driver moves, starting where the photo has
+                them; `source` keeps them in place; `copy` takes the driver's own camera. With a motion file `source`
+                keeps the pelvis in place, everything else walks on the floor of the photo.
+        """
+        if isinstance(motion, Motion):
+            placed = place_motion(motion, self.bodies, self.pose)
+            return replace(placed, weak_camera=self._still(len(placed))) if camera == "source" else placed
+        cameras = strategy_camera(
+            self.bodies.weak_camera[0], motion.weak_camera, motion.weak_camera[0], camera, follow_scale=True
+        )
+        betas = np.repeat(self.bodies.betas[:1], len(motion), axis=0)
+        return replace(self.bodies, rotvec=motion.rotvec, betas=betas, weak_camera=cameras)
+
+    def _still(self, count: int) -> Float32[ndarray, "T 3"]:
+        return np.repeat(self.bodies.weak_camera[:1], count, axis=0)
+
+    def imitate(
+        self, motion: Motion | Bodies, *, camera: CameraStrategy = "smooth", threads: int = 1
+    ) -> Iterator[UInt8[ndarray, "H W C"]]:
+        """Frames of this person moving as `motion` does; see `place`."""
+        placed = self.place(motion, camera)
+        for t in range(len(placed)):
+            yield self.frame(self.paint(placed[t : t + 1], threads=threads))
+
+    def view(
+        self, angles_deg: Iterable[float], *, elevation_deg: float = 0.0, threads: int = 1
+    ) -> Iterator[UInt8[ndarray, "H W C"]]:
+        """Frames of this person in the photo's pose, turned by each angle about the vertical.
+
+        Args:
+            angles_deg: degrees; positive turns the person's front towards the picture's right.
+            elevation_deg: how far the view comes from above.
+            threads: of the drawing.
+        """
+        for angle in angles_deg:
+            turn = Rotation.from_euler("yx", [-angle, elevation_deg], degrees=True).as_matrix().astype(np.float32)
+            yield self.frame(self.paint(self.bodies, turn=turn, threads=threads))
+
+    def swap(self, clothes: Actor, parts: Sequence[str] = ("torso", "arms", "legs")) -> Actor:
+        """This person wearing another's clothes.
+
+        Args:
+            clothes: the other, prepared with the same body model.
+            parts: what to take from them; see `limner.motion.parts`.
+
+        Raises:
+            InputError: an unknown part, or body models that differ.
+        """
+        if clothes.body.name != self.body.name:
+            raise InputError(f"both people need the same body model, got {self.body.name} and {clothes.body.name}")
+        taken = part_shares(self.body, parts)
+        layers = [Layer(layer.appearance, layer.share * (1 - taken)) for layer in self.layers]
+        layers += [Layer(layer.appearance, layer.share * taken) for layer in clothes.layers]
+        offsets = self.offsets + taken[:, None] * (clothes.offsets - self.offsets)
+        return replace(self, offsets=offsets.astype(np.float32), layers=tuple(layers))
+
+
+def resize_photo(image: RgbImage, size: int | None) -> RgbImage:
+    """Bring a photo to the size of the frames: longer side `size`, both sides even.
+
+    Raises:
+        InputError: `size` is out of range, or the photo too small to hold a person.
+    """
+    height, width = image.shape[:2]
+    if min(height, width) < MIN_PHOTO_SIDE:
+        raise InputError(f"the photo has {width} x {height} pixels; at least {MIN_PHOTO_SIDE} on each side are needed")
+    if size is not None and not SMALLEST_SIDE <= size <= LARGEST_SIDE:
+        raise InputError(f"size must be {SMALLEST_SIDE} to {LARGEST_SIDE} pixels, got {size}")
+    longer = size or int(np.clip(max(height, width), SMALLEST_SIDE, LARGEST_SIDE))
+    factor = longer / max(height, width)
+    wanted = tuple(max(2, round(side * factor / 2) * 2) for side in (width, height))
+    if wanted == (width, height):
+        return image
+    return cv2.resize(image, wanted, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC)
+
+
+def rest_body(body: BodyData, bodies: Bodies) -> Float32[ndarray, "V 3"]:
+    """The shaped body in T pose."""
+    betas = bodies.betas[0]
+    return (body.v_template + body.shapedirs[..., : len(betas)] @ betas).astype(np.float32)
+
+
+def _check_person(found: int, person: int) -> None:
+    if found == 0:
+        raise NobodyFound("nobody was found in the photo; give one that shows a person from head to feet")
+    if not 0 <= person < found:
+        raise NobodyFound(f"person {person} was asked for, but the photo shows {found}, counted from 0, largest first")
+
+
+def _photo_warnings(people: People, person: int) -> Iterator[str]:
+    unseen = people.keypoints.score[person][[27, 28]].max() < 0.3
+    if unseen:
+        yield "the feet are not in the photo: the missing part of the body is guessed"

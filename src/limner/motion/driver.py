@@ -1,0 +1,122 @@
+"""What drives a person: a video, a motion file or keypoints, read at the frame rate of the result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import TypeAlias
+
+from limner.body import fit_keypoints
+from limner.checks import InputError, NobodyFound
+from limner.media import motion_kind, open_video, read_keypoints, read_motion, resample_motion
+from limner.people import track_person
+from limner.records import Bodies, Keypoints, Motion
+
+Progress: TypeAlias = Callable[[int, int | None, str], None]
+"""Called with how much is done, of how much (None: unknown), and what."""
+
+MOTION_RATE = Fraction(30)
+"""Frames a second of a result whose motion has no pictures."""
+
+
+@dataclass(frozen=True)
+class Driver:
+    """A motion ready to be played.
+
+    Attributes:
+        motion: bodies of a driving video, or a motion without pictures.
+        frame_rate: frames a second, exact.
+        sound_from: the file whose sound goes with it; None for none.
+        frames_without_person: how many frames of the driver showed nobody and were bridged.
+    """
+
+    motion: Motion | Bodies
+    frame_rate: Fraction
+    sound_from: Path | None = None
+    frames_without_person: int = 0
+
+
+def read_driver(
+    path: str | Path,
+    *,
+    person: int = 0,
+    body: str = "free",
+    frame_rate: Fraction | float | None = None,
+    start: float | None = None,
+    end: float | None = None,
+    progress: Progress | None = None,
+) -> Driver:
+    """Read what is to be imitated.
+
+    Args:
+        path: a video, a motion file (AMASS or SMPL npz, HMR vectors, BVH, asf/amc), or keypoints json.
+        person: which person of a video or of keypoints, counted from the largest.
+        body: the body model to fit to pictures and keypoints.
+        frame_rate: of the result; by default the video's own, or 30 for motion files.
+        start, end: seconds of the motion to use.
+        progress: told of every frame read.
+
+    Raises:
+        InputError: the span from `start` to `end` holds no frame.
+        NobodyFound: no frame shows the person.
+    """
+    kind = motion_kind(path)
+    if kind == "video":
+        return _from_video(Path(path), person, body, frame_rate, (start, end), progress)
+    if kind == "keypoints":
+        keypoints, rate = read_keypoints(path, person=person)
+        keypoints = keypoints[_span(len(keypoints), rate, start, end, path)]
+        return Driver(fit_keypoints(keypoints, _extent(keypoints), frame_rate=rate, body=body), rate)
+    wanted = MOTION_RATE if frame_rate is None else Fraction(frame_rate).limit_denominator(100_000)
+    motion = resample_motion(read_motion(path, person=person), wanted)
+    span = _span(len(motion), wanted, start, end, path)
+    return Driver(replace(motion, rotvec=motion.rotvec[span], transl=motion.transl[span]), wanted)
+
+
+def _from_video(
+    path: Path,
+    person: int,
+    body: str,
+    frame_rate: Fraction | float | None,
+    seconds: tuple[float | None, float | None],
+    progress: Progress | None,
+) -> Driver:
+    video = open_video(path, frame_rate=frame_rate)
+    span = _span(None, video.frame_rate, *seconds, path)
+    track: list[Keypoints | None] = []
+    frames = (frame for number, frame in enumerate(video.frames()) if _within(number, span))
+    for _, keypoints, _ in track_person(frames, person):
+        track.append(keypoints)
+        if progress is not None:
+            progress(len(track), video.num_frames, "watching the driver")
+    if not track:
+        raise InputError(f"{path} has no frame between the given seconds; it may be shorter than that")
+    if all(found is None for found in track):
+        raise NobodyFound(f"nobody was found in the {len(track)} frames of {path}; give a video that shows a person")
+    clip, valid = Keypoints.of_clip(track)
+    bodies = fit_keypoints(clip, video.size_hw, frame_rate=video.frame_rate, body=body, valid=valid)
+    sound = path if video.has_sound and not seconds[0] else None
+    return Driver(bodies, video.frame_rate, sound, int((~valid).sum()))
+
+
+def _within(number: int, span: slice) -> bool:
+    return span.start <= number and (span.stop is None or number < span.stop)
+
+
+def _span(count: int | None, rate: Fraction, start: float | None, end: float | None, path: str | Path) -> slice:
+    """The frames between two moments in seconds."""
+    if (start or 0) < 0 or (end is not None and end <= (start or 0)):
+        raise InputError(f"the span from {start or 0} to {end} seconds is empty; give a start before the end")
+    first = round((start or 0) * rate)
+    last = None if end is None else max(first + 1, round(end * rate))
+    if count is not None and first >= count:
+        raise InputError(f"{path} lasts {count / float(rate):.2f} seconds; nothing is left from {start} seconds on")
+    return slice(first, last)
+
+
+def _extent(keypoints: Keypoints) -> tuple[int, int]:
+    """A picture size for keypoints that come without one: a little more than they reach."""
+    width, height = keypoints.xy[keypoints.score > 0].max(axis=0)
+    return max(16, int(height * 1.05)), max(16, int(width * 1.05))
