@@ -9,7 +9,9 @@ Acclaim asf/amc and BVH as CMU and Biovision publish them.
 """
 
 from limner.media.files import PICTURE_SUFFIXES, VIDEO_SUFFIXES, check_output, written_beside
-from limner.media.motion_files import motion_kind, read_keypoints, read_motion, resample_motion
+from limner.media.interpolation import resample_motion
+from limner.media.keypoint_files import read_keypoints
+from limner.media.motion_files import MOTION_SUFFIXES, motion_kind, read_motion
 from limner.media.picture import MAX_PIXELS, encode_image, over_white, read_image, read_image_rgba, write_image
 from limner.media.provenance import SOURCE_TYPE, read_mark
 from limner.media.video import Video, open_video
@@ -17,6 +19,7 @@ from limner.media.video_writer import VideoWriter, check_video_output, write_vid
 
 __all__ = [
     "MAX_PIXELS",
+    "MOTION_SUFFIXES",
     "PICTURE_SUFFIXES",
     "SOURCE_TYPE",
     "VIDEO_SUFFIXES",
