@@ -9,6 +9,18 @@ Papers: Loper et al. 2015 (SMPL), Kanazawa et al. 2018 (HMR), Bogo et al. 2016 (
 
 from limner.body.camera import picture_from_pixels, pixels_from_picture, project_weak
 from limner.body.predictor import BodyPredictor, fit_keypoints
+from limner.body.priors import (
+    PoseMixture,
+    angle_limit_energy,
+    bending_prior,
+    body_fitting_loss,
+    camera_fitting_loss,
+    geman_mcclure,
+    load_pose_mixture,
+    project_perspective,
+    reprojection_loss,
+    shape_prior,
+)
 from limner.body.rotations import (
     MIRROR_JOINTS,
     mirror_rotvec,
@@ -24,7 +36,7 @@ from limner.body.rotations import (
 from limner.body.smoothing import smooth_bodies
 from limner.body.smpl import JOINT_NAMES, NUM_JOINTS, PARENTS, SMPL, BodyData, BodyOutput, rigid_transforms
 from limner.body.smpl_fast import FastSMPL
-from limner.body.smpl_files import load_body
+from limner.body.smpl_files import load_body, read_smpl_file
 
 __all__ = [
     "JOINT_NAMES",
@@ -36,14 +48,24 @@ __all__ = [
     "BodyOutput",
     "BodyPredictor",
     "FastSMPL",
+    "PoseMixture",
+    "angle_limit_energy",
+    "bending_prior",
+    "body_fitting_loss",
+    "camera_fitting_loss",
     "fit_keypoints",
+    "geman_mcclure",
     "load_body",
+    "load_pose_mixture",
     "mirror_rotvec",
     "picture_from_pixels",
     "pixels_from_picture",
+    "project_perspective",
     "project_weak",
     "quat_wxyz_from_rotmat",
     "quat_wxyz_from_rotvec",
+    "read_smpl_file",
+    "reprojection_loss",
     "rigid_transforms",
     "rot6d_from_rotmat",
     "rotmat_from_quat_wxyz",
@@ -51,5 +73,6 @@ __all__ = [
     "rotmat_from_rotvec",
     "rotvec_from_quat_wxyz",
     "rotvec_from_rotmat",
+    "shape_prior",
     "smooth_bodies",
 ]

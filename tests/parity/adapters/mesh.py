@@ -11,14 +11,21 @@ from scipy.sparse import csr_matrix
 from limner.body import (
     SMPL,
     BodyData,
+    PoseMixture,
+    bending_prior,
+    body_fitting_loss,
+    camera_fitting_loss,
+    geman_mcclure,
     mirror_rotvec,
+    project_perspective,
     project_weak,
     quat_wxyz_from_rotvec,
+    reprojection_loss,
     rigid_transforms,
     rotmat_from_quat_wxyz,
     rotmat_from_rotvec,
 )
-from limner.pose import dataset_joints
+from limner.pose import SKELETONS, dataset_joints
 
 from ..cases import Adapter, Case
 
@@ -114,13 +121,11 @@ def orth_proj(case: Case) -> Outputs:
     return {"x": project_weak(*_tensors(case, "X", "camera"))}
 
 
-LSP_MIRROR = (5, 4, 3, 2, 1, 0, 11, 10, 9, 8, 7, 6, 12, 13)
-
-
 def mirror(case: Case) -> Outputs:
     (pose,) = _tensors(case, "pose")
-    joints = case.inputs["joints"][list(LSP_MIRROR)] * (-1, 1, 1)
-    keypoints = case.inputs["kp"][list(LSP_MIRROR)]
+    swap = list(SKELETONS["lsp14"].mirror)
+    joints = case.inputs["joints"][swap] * (-1, 1, 1)
+    keypoints = case.inputs["kp"][swap]
     keypoints[:, 0] = 223 - keypoints[:, 0]
     return {
         "pose_mirrored": mirror_rotvec(pose.reshape(24, 3)).reshape(72),
@@ -144,6 +149,33 @@ def joint_maps(case: Case) -> Outputs:
     }
 
 
+def smplify_terms(case: Case) -> Outputs:
+    pose, betas, joints = (t.requires_grad_() for t in _tensors(case, "pose", "betas", "joints"))
+    transl, first, centre, keypoints, conf = _tensors(case, "camera_t", "camera_t_est", "center", "joints_2d", "conf")
+    mixture = PoseMixture(*(case.inputs[name] for name in ("means", "covars", "mix_weights")))
+    projected = project_perspective(joints, transl, centre)
+    reprojection = reprojection_loss(projected, keypoints, conf)
+    body_loss = body_fitting_loss(reprojection, pose, betas, mixture)
+    body_loss.backward()
+    transl.requires_grad_()
+    again = project_perspective(joints.detach(), transl, centre)
+    camera_loss = camera_fitting_loss(again, keypoints, conf, transl, first)
+    camera_loss.backward()
+    return {
+        "gmof": geman_mcclure(keypoints - centre[:, None]),
+        "angle": bending_prior(pose),
+        "gmm": mixture(pose),
+        "projected": projected,
+        "reprojection": reprojection,
+        "body_loss": body_loss.reshape(1),
+        "grad_pose": pose.grad,
+        "grad_betas": betas.grad,
+        "grad_joints": joints.grad,
+        "camera_loss": camera_loss.reshape(1),
+        "grad_camera": transl.grad,
+    }
+
+
 ADAPTERS: dict[str, Adapter] = {
     "mesh/get_details": get_details,
     "mesh/joint_maps": joint_maps,
@@ -152,5 +184,6 @@ ADAPTERS: dict[str, Adapter] = {
     "mesh/rigid_transform": rigid_transform,
     "mesh/rodrigues": rodrigues,
     "mesh/smpl_forward": smpl_forward,
+    "mesh/smplify_terms": smplify_terms,
     "mesh/synthetic_body": synthetic_body,
 }
