@@ -42,8 +42,8 @@ def draw(
     xs, ys = lattice(size_hw)
     corners = np.ascontiguousarray(corners)
     first, last = _rows_used(corners, ys) if threads > 1 else (0, len(ys))
-    fixed = (corners, xs, ys, np.float32(near), np.float32(far), cull)
-    in_bands(lambda start, stop: _draw_rows(*fixed, start, stop, *drawing), first, last, threads)
+    depth_range = (np.float32(near), np.float32(far))
+    in_bands(lambda *rows: _draw_rows(corners, (xs, ys), depth_range, cull, rows, drawing), first, last, threads)
     return drawing
 
 
@@ -68,8 +68,9 @@ def _rows_used(corners: Float32[ndarray, "F 3 3"], ys: Float32[ndarray, "H"]) ->
 
 
 @compiled
-def _draw_rows(corners, xs, ys, near, far, cull, first_row, end_row, face_index, weights, depth):
-    """Draw every face into the rows from `first_row` up to `end_row`, in place."""
+def _draw_rows(corners, centres, depth_range, cull, rows, drawing):
+    """Draw every face into the picture's rows from the first of `rows` up to the second, in place."""
+    xs, ys = centres
     inverse = np.empty((3, 3), np.float32)
     edges = np.empty((3, 2), np.float32)
     for face in range(len(corners)):
@@ -77,17 +78,17 @@ def _draw_rows(corners, xs, ys, near, far, cull, first_row, end_row, face_index,
         winding = _winding(corner)
         if cull and winding < ZERO:
             continue
-        top, bottom = _span_down(ys, corner[0, 1], corner[1, 1], corner[2, 1], len(xs), first_row, end_row)
+        top, bottom = _span_down(ys, corner, len(xs), rows)
         if top >= bottom:
             continue
-        left, right = _span_right(xs, corner[0, 0], corner[1, 0], corner[2, 0], len(ys))
+        left, right = _span_right(xs, corner, len(ys))
         if left >= right:
             continue
         if not _invert(corner, len(ys), len(xs), inverse):
             continue
         _edge_vectors(corner, winding, edges)
         for row in range(top, bottom):
-            _draw_run(face, corner, inverse, edges, xs, ys, near, far, row, left, right, face_index, weights, depth)
+            _draw_run(face, (corner, inverse, edges), centres, depth_range, (row, left, right), drawing)
 
 
 @compiled
@@ -103,10 +104,11 @@ def _clipped(position, length):
 
 
 @compiled
-def _span_right(xs, a, b, c, height):
-    """Return the columns, first and behind the last, whose centres lie from the least to the greatest of three x."""
+def _span_right(xs, corner, height):
+    """Return the columns, first and behind the last, whose centres lie from the face's least x to its greatest."""
     width = len(xs)
-    low, high = min(a, min(b, c)), max(a, max(b, c))
+    low = min(corner[0, 0], min(corner[1, 0], corner[2, 0]))
+    high = max(corner[0, 0], max(corner[1, 0], corner[2, 0]))
     side = float(max(height, width))
     first = _clipped((low * side + width - 1) * 0.5, width)
     while first > 0 and xs[first - 1] >= low:
@@ -122,10 +124,11 @@ def _span_right(xs, a, b, c, height):
 
 
 @compiled
-def _span_down(ys, a, b, c, width, first_row, end_row):
-    """Return the rows, first and behind the last, from the greatest to the least of three y, within the band."""
+def _span_down(ys, corner, width, rows):
+    """Return the rows, first and behind the last, from the face's greatest y to its least, within the band `rows`."""
     height = len(ys)
-    low, high = min(a, min(b, c)), max(a, max(b, c))
+    low = min(corner[0, 1], min(corner[1, 1], corner[2, 1]))
+    high = max(corner[0, 1], max(corner[1, 1], corner[2, 1]))
     side = float(max(height, width))
     first = _clipped((height - 1 - high * side) * 0.5, height)
     while first > 0 and ys[first - 1] <= high:
@@ -137,7 +140,7 @@ def _span_down(ys, a, b, c, width, first_row, end_row):
         end -= 1
     while end < height and ys[end] >= low:
         end += 1
-    return max(first, first_row), min(end, end_row)
+    return max(first, rows[0]), min(end, rows[1])
 
 
 @compiled
@@ -173,8 +176,13 @@ def _edge_vectors(corner, winding, edges):
 
 
 @compiled
-def _draw_run(face, corner, inverse, edges, xs, ys, near, far, row, left, right, face_index, weights, depth):
-    """Draw the one run of pixels that a face has in a row."""
+def _draw_run(face, shape, centres, depth_range, span, drawing):
+    """Draw the one run of pixels that a face has in a row, looked for from the column `left` up to `right`."""
+    corner, inverse, edges = shape
+    xs, ys = centres
+    near, far = depth_range
+    row, left, right = span
+    face_index, weights, depth = drawing
     y = ys[row]
     level = np.float32(len(ys) - 1 - row)
     up0 = (y - corner[0, 1]) * edges[0, 0]
@@ -214,10 +222,14 @@ def _cut(weight):
 
 
 @compiled
-def sample_rows(face_index, weights, values, background, first_row, end_row, picture):
-    """Fill `picture` with the values of the faces' corners, weighted; the background where there is no face."""
+def sample_rows(maps, values, background, rows, picture):
+    """Fill `picture` with the values of the faces' corners, weighted; the background where there is no face.
+
+    `maps` are the face index and the weights; `rows` the first row to fill and the row behind the last.
+    """
+    face_index, weights = maps
     count, channels = values.shape[0], values.shape[2]
-    for row in range(first_row, end_row):
+    for row in range(rows[0], rows[1]):
         for column in range(face_index.shape[1]):
             face = face_index[row, column]
             if face < 0:
@@ -234,10 +246,11 @@ def sample_rows(face_index, weights, values, background, first_row, end_row, pic
 
 
 @compiled
-def sample_vertex_rows(face_index, weights, values, faces, background, first_row, end_row, picture):
+def sample_vertex_rows(maps, values, faces, background, rows, picture):
     """Do as `sample_rows` with values per vertex."""
+    face_index, weights = maps
     count, channels = len(faces), values.shape[1]
-    for row in range(first_row, end_row):
+    for row in range(rows[0], rows[1]):
         for column in range(face_index.shape[1]):
             face = face_index[row, column]
             if face < 0:

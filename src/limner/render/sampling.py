@@ -40,12 +40,12 @@ def sample_faces(
         raise InputError(f"the raster names face {raster.face_index.max()} of a mesh with {count} faces")
     outside = np.broadcast_to(np.asarray(background, np.float32), values.shape[-1:]).copy()
     picture = np.empty((*raster.face_index.shape, values.shape[-1]), np.float32)
-    fixed = (raster.face_index, raster.weights, values)
+    maps = (raster.face_index, raster.weights)
     if faces is None:
-        in_bands(lambda a, b: sample_rows(*fixed, outside, a, b, picture), 0, len(picture), threads)
+        in_bands(lambda *rows: sample_rows(maps, values, outside, rows, picture), 0, len(picture), threads)
         return picture
     faces = _vertex_indices(faces, len(values))
-    in_bands(lambda a, b: sample_vertex_rows(*fixed, faces, outside, a, b, picture), 0, len(picture), threads)
+    in_bands(lambda *rows: sample_vertex_rows(maps, values, faces, outside, rows, picture), 0, len(picture), threads)
     return picture
 
 
