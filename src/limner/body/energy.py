@@ -18,8 +18,8 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from limner.body import lie
-from limner.body.limits import ACTIVE_JOINTS, joint_limits, plain_prior
-from limner.body.observations import SPREAD, Observations
+from limner.body.limits import ACTIVE_JOINTS, joint_limits, plain_prior, standing_spread
+from limner.body.observations import SPREAD, Observations, bone_matrix
 from limner.body.solver import NormalEquations
 from limner.body.sparse_body import PosedPoints, SparseBody
 
@@ -27,6 +27,9 @@ __all__ = ["Energy", "State", "Weights"]
 
 _ACTIVE = np.array(ACTIVE_JOINTS)
 _TURNS = slice(3, 3 + 3 * len(ACTIVE_JOINTS))
+_STAND_CUT = 4.0  # spreads from standing at which a pose counts as another one
+_UPRIGHT = ("torso", "thigh", "shin")
+_UPRIGHT_SPREAD = 0.08  # lean of a standing torso, as a share of its length
 _LIMIT_SPREAD = 0.03  # radians a joint may pass its limit for the price of one spread
 
 
@@ -73,7 +76,7 @@ class Weights:
     direction: float = 1.0
     direction_cut: float = 4.0
     prior: float = 1.0
-    betas: float = 1.0
+    betas: float = 2.0
     acceleration: float = 0.0
     turning: float = 60.0
     speed: float = 1.0
@@ -96,7 +99,11 @@ class Energy:
         self.spread = np.array([SPREAD.get(name, 1.0) for name in observations.names])
         self.confidence = observations.confidence * body.present
         rest = body.pose(np.tile(np.eye(3), (1, 24, 1, 1)), np.zeros(body.num_betas)).points[0]
+        self.rest = rest
         self.bone_length = np.linalg.norm(observations.bones @ rest, axis=-1)
+        names = bone_matrix(observations.names)[2]
+        self.upright = observations.bones[[n for n, name in enumerate(names) if name.endswith(_UPRIGHT)]]
+        self.stand_spread = standing_spread()
         self.low, self.high = joint_limits()
         self.mean, self.prior_spread = plain_prior()
         self.still: ndarray | None = None
@@ -120,6 +127,7 @@ class Energy:
         self._keypoints(state, posed, sums)
         if self.seen.directions is not None:
             self._directions(posed, sums)
+        self._upright(posed, sums)
         self._joints(state, sums)
         self._shape(state, sums)
         if self.weights.acceleration > 0 and len(self.seen) > 2:
@@ -176,18 +184,37 @@ class Energy:
         past = rotvec - np.clip(rotvec, self.low[joints], self.high[joints])
         limit = past / _LIMIT_SPREAD
         prior = (rotvec - self.mean[joints]) / self.prior_spread[joints] * np.sqrt(self.weights.prior)
-        sums.cost += 0.5 * ((limit**2).sum((1, 2)) + (prior**2).sum((1, 2)))
+        stand = (rotvec - self.mean[joints]) / self.stand_spread[joints]
+        share = _STAND_CUT**2 / (_STAND_CUT**2 + stand**2)
+        sums.cost += 0.5 * (limit**2 + prior**2 + share * stand**2).sum((1, 2))
         if sums.normal is None:
             return
         turn = lie.inverse_right_jacobian(rotvec)  # (T, J, 3, 3)
         # Both terms are diagonal in the rotation vector: one weight and one pull an angle.
         weight = self.weights.prior / self.prior_spread[joints] ** 2 + (past != 0) / _LIMIT_SPREAD**2
+        weight += share**2 / self.stand_spread[joints] ** 2
         pull = limit / _LIMIT_SPREAD + prior * np.sqrt(self.weights.prior) / self.prior_spread[joints]
+        pull += share**2 * stand / self.stand_spread[joints]
         blocks = np.einsum("tjab,tja,tjac->tjbc", turn, weight, turn, optimize=True)
         for n in range(len(joints)):
             columns = slice(6 + 3 * n, 9 + 3 * n)
             sums.normal.diagonal[:, columns, columns] += blocks[:, n]
         sums.normal.gradient[:, 6:] += np.einsum("tjab,tja->tjb", turn, pull).reshape(len(rotvec), -1)
+
+    def _upright(self, posed: PosedPoints, sums: _Sums) -> None:
+        """A torso or leg that is nearly upright is upright: a lean of some degrees to or from the viewer is not seen."""
+        if not len(self.upright):
+            return
+        unit = 1 / (_UPRIGHT_SPREAD * np.linalg.norm(self.upright @ self.rest, axis=-1))
+        residual = posed.points[..., 2] @ self.upright.T * unit
+        weight, cost = _geman_mcclure(residual[..., None], np.ones((1, 1)), _STAND_CUT)
+        sums.cost += cost
+        if sums.normal is None:
+            return
+        rows = np.zeros((*residual.shape, self.num_unknowns))
+        rows[..., _TURNS] = np.einsum("bk,tkd->tbd", self.upright, sums.turns[:, :, 2]) * unit[:, None]
+        by_betas = np.einsum("bk,tks->tbs", self.upright, sums.betas[:, :, 2]) * unit[:, None]
+        sums.normal.add(residual, rows, by_betas, weight)
 
     def _shape(self, state: State, sums: _Sums) -> None:
         share = 1 / self.weights.betas**2

@@ -14,7 +14,7 @@ from numpy import ndarray
 from limner.body.rotations import MIRROR_JOINTS
 from limner.body.smpl import JOINT_NAMES, NUM_JOINTS
 
-__all__ = ["ACTIVE_JOINTS", "joint_limits", "plain_prior"]
+__all__ = ["ACTIVE_JOINTS", "joint_limits", "plain_prior", "standing_spread"]
 
 # The joints that keypoints can tell: not the balls of the feet and not the fingers.
 ACTIVE_JOINTS = tuple(j for j, name in enumerate(JOINT_NAMES) if not name.endswith(("foot", "hand")))
@@ -76,3 +76,16 @@ def plain_prior() -> tuple[Float[ndarray, "24 3"], Float[ndarray, "24 3"]]:
         if other != joint:
             mean[other], spread[other] = np.array(middle) * _MIRROR, width
     return mean, spread
+
+
+def standing_spread() -> Float[ndarray, "24 3"]:
+    """Return how far the legs of a person who stands bend, by rotation vectors; infinite for all other angles.
+
+    Seen from the front a bend of 30 degrees moves a knee by a few pixels only, and the locator's world landmarks bend the
+    knees of standing people by 20 to 25 degrees; so a leg that is nearly straight is taken to be straight.
+    """
+    spread = np.full((NUM_JOINTS, 3), np.inf)
+    for side in ("left", "right"):
+        spread[JOINT_NAMES.index(f"{side}_knee"), 0] = 0.12
+        spread[JOINT_NAMES.index(f"{side}_hip"), 0] = 0.2
+    return spread
