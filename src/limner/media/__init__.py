@@ -1,9 +1,9 @@
 """Media: pictures, videos, sound and motion files in and out.
 
-In: JPEG, PNG, WebP, TIFF, BMP; any video FFmpeg decodes, GIF, folders of pictures; AMASS, SMPL, HMR, BVH, asf/amc, json.
-Out: the same pictures; MP4, MOV, MKV, WebM, GIF, picture sequences; each marked as synthetic (IPTC digital source type).
-Units: pictures are RGB uint8 (H, W, 3), rows from the top, upright; frame rates are exact fractions a second; motions are
-radians and metres in a world with y up; times are seconds.
+In: JPEG, PNG, WebP, TIFF, BMP; any video FFmpeg decodes, GIF, folders of pictures; AMASS, SMPL, HMR, BVH, asf/amc,
+json. Out: the same pictures; MP4, MOV, MKV, WebM, GIF, sequences; marked as synthetic (IPTC digital source type).
+Units: pictures are RGB uint8 (H, W, 3), rows from the top, upright; frame rates are exact fractions a second;
+motions are radians and metres in a world with y up; times are seconds.
 Sources: EXIF 2.3, ISO 16684-1 (XMP), IPTC Photo Metadata 2023.2, SMPL (Loper et al. 2015), AMASS (Mahmood et al. 2019),
 Acclaim asf/amc and BVH as CMU and Biovision publish them.
 """

@@ -75,7 +75,7 @@ class _Skeleton:
 
 
 def read_asf_amc(path: Path) -> SourceMotion:
-    """Read an amc file with the asf file beside it: of the same name, or of a name that the amc file's name begins with.
+    """Read an amc file with the asf file beside it, whose name is the same or the beginning of it.
 
     Args:
         path: the amc file, such as `02_01.amc` beside `02.asf`.

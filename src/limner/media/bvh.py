@@ -27,7 +27,7 @@ _LEG_M = 0.82
 _UNITS_M = (1.0, 0.01, 0.001, 0.0254, 0.0254 / 0.45)
 """Metres, centimetres, millimetres, inches, and the CMU library's inches over 0.45."""
 
-# First name that is present wins, and no joint is taken twice; so `shoulder` is the collar beside an `arm`, else the shoulder.
+# The first name that is present wins and no joint is taken twice: beside an `arm`, a `shoulder` is the collar.
 _LIMB_NAMES = {
     "hip": ("upleg", "thigh", "upperleg", "upperleg01", "femur", "hip", "legupper"),
     "knee": ("leg", "shin", "calf", "knee", "lowerleg", "lowerleg01", "lowleg", "tibia", "leglower"),
@@ -194,7 +194,7 @@ def _named_joints(hierarchy: _Hierarchy, path: Path) -> dict[str, int]:
 
 
 def split_name(name: str) -> tuple[str, str]:
-    """Split a joint's name into side and part: `mixamorig:LeftUpLeg`, `thigh.L` and `Bip01 L Thigh` name the left thigh.
+    """Split a joint's name into side and part: `mixamorig:LeftUpLeg`, `thigh.L`, `Bip01 L Thigh` are left thighs.
 
     Returns:
         "left", "right" or "", and the part in lower case without separators and without the prefix of its rig.

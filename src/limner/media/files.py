@@ -1,4 +1,4 @@
-"""Files written beside their name and renamed when they are whole, and the check of an output before any work is done."""
+"""Files written beside their name and renamed when they are whole, and the check of an output before any work."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def check_output(
     """Check an output before any work is done: its suffix, its folder, and that the folder can be written.
 
     Args:
-        path: the file to be written; a name without suffix is a folder of pictures, `frame_%05d.png` a numbered sequence.
+        path: the file to be written; a name without suffix is a folder of pictures, `frame_%05d.png` a sequence.
         suffixes: what is accepted, lower case with the dot; "" stands for a folder.
         alpha: the output must keep transparency.
 
@@ -100,7 +100,7 @@ def temporary_beside(path: Path) -> Path:
 
 
 def remove_quietly(path: Path) -> None:
-    """Remove a temporary file or folder, if it is there; the error that led here matters more than a failure to remove."""
+    """Remove a temporary file or folder, if it is there; the error that led here matters more than one here."""
     if path.is_dir():
         shutil.rmtree(path, ignore_errors=True)
     else:

@@ -1,10 +1,10 @@
 """What a picture file says of itself before it is decoded: kind, size, orientation, and whether it is whole.
 
-A decoder takes the memory of the whole picture before it can be asked for the size, and OpenCV up to version 4 fills the
-missing part of a truncated file with grey; so the few bytes that matter are read here.
+A decoder takes the memory of the whole picture before it can be asked for the size, and OpenCV up to version 4 fills
+the missing part of a truncated file with grey; so the few bytes that matter are read here.
 
-Sources: ITU-T T.81 annex B (JPEG markers), W3C PNG section 5, Google's WebP container specification, TIFF 6.0 section 2,
-Microsoft's BITMAPINFOHEADER, EXIF 2.3 section 4.6.4 (orientation).
+Sources: ITU-T T.81 annex B (JPEG markers), W3C PNG section 5, Google's WebP container specification, TIFF 6.0
+section 2, Microsoft's BITMAPINFOHEADER, EXIF 2.3 section 4.6.4 (orientation).
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def read_header(data: memoryview, name: str) -> PictureHeader:
     except (struct.error, IndexError):
         raise FileProblem(f"{name} is truncated: its {kind.upper()} header ends early") from None
     except _Broken as problem:
-        raise FileProblem(f"{name} is not a whole {kind.upper()} picture: {problem}") from None
+        raise FileProblem(f"{name} cannot be read as a {kind.upper()} picture: {problem}") from None
     if min(header.size_hw) < 1:
         raise FileProblem(f"{name} is corrupt: its header gives the size {header.size_hw[1]}x{header.size_hw[0]}")
     return header
@@ -98,14 +98,16 @@ def _foreign_kind(start: bytes) -> str:
 
 
 def _read_jpeg(data: memoryview) -> PictureHeader:
-    size_hw, orientation = (0, 0), 1
+    size_hw, orientation, components, adobe = (0, 0), 1, 3, False
     for marker, position, length in _jpeg_segments(data):
         body = data[position : position + length]
         # SOF0 to SOF15, without DHT (C4), JPG (C8) and DAC (CC), which share the range.
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            size_hw = struct.unpack(">HH", body[1:5])
+            size_hw, components = struct.unpack(">HH", body[1:5]), body[5]
         elif marker == 0xE1 and bytes(body[:6]) == b"Exif\x00\x00":
             orientation = exif_orientation(body[6:])
+        elif marker == 0xEE and bytes(body[:5]) == b"Adobe":
+            adobe = True
         elif marker == 0xDA:
             # Inside the coded data FF is always followed by 00 or a restart marker, so FFD9 can only be the end.
             if bytes(data[position:]).find(b"\xff\xd9") < 0:
@@ -113,6 +115,9 @@ def _read_jpeg(data: memoryview) -> PictureHeader:
             break
     else:
         raise _Broken("there is no picture data, the file is truncated")
+    if components == 4 and not adobe:
+        # Adobe stores ink inverted and says so; without its marker light and dark are a guess.
+        raise _Broken("its CMYK values have no Adobe marker and so no known meaning; save it as RGB")
     return PictureHeader("jpeg", (int(size_hw[0]), int(size_hw[1])), orientation)
 
 
@@ -206,7 +211,7 @@ def tiff_entries(data: memoryview) -> Iterator[tuple[int, int]]:
 
 
 def exif_orientation(exif: memoryview) -> int:
-    """Return the orientation, 1 to 8, of an EXIF block (which is a small TIFF file); 1 where it is missing or broken."""
+    """Return the orientation, 1 to 8, of an EXIF block (a small TIFF file); 1 where it is missing or broken."""
     try:
         value = dict(tiff_entries(exif)).get(ORIENTATION_TAG, 1)
     except (struct.error, IndexError):

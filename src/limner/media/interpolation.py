@@ -46,7 +46,7 @@ def interpolate(
     times: Num[ndarray, "T"],
     wanted: Num[ndarray, "S"],
 ) -> tuple[Float[ndarray, "S J 3"], Float[ndarray, "S 3"]]:
-    """Interpolate rotations and positions, known at rising `times`, at the `wanted` times; outside, the ends are held."""
+    """Interpolate rotations and positions, known at rising `times`, at the `wanted` ones; outside, the ends hold."""
     after = np.clip(np.searchsorted(times, wanted, side="right"), 1, max(1, len(times) - 1))
     before = after - 1
     after = np.minimum(after, len(times) - 1)

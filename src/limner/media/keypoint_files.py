@@ -25,8 +25,8 @@ def read_keypoints(
     """Read one person's keypoints through a video.
 
     Args:
-        path: a json file with a list of `{image, frame, person, box_xyxy, score, skeleton, keypoints: [[x, y, score], ...]}`
-            (`frame` may be missing: the order counts then), or a folder of OpenPose's `*_keypoints.json`.
+        path: a json file with a list of `{frame, person, skeleton, keypoints: [[x, y, score], ...]}` as `limner pose`
+            writes it (`frame` may be missing: the order counts then), or a folder of OpenPose's `*_keypoints.json`.
         frame_rate: neither states one.
         person: whose keypoints; the number in the file, or the place in OpenPose's list.
 

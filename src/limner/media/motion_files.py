@@ -1,4 +1,4 @@
-"""The door to motion files: AMASS and SMPL npz, HMR's 85-vectors, BVH, CMU asf/amc; and what kind of driver a file is."""
+"""The door to motion files (AMASS and SMPL npz, HMR's 85-vectors, BVH, CMU asf/amc), and what kind a driver is."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def read_motion(path: str | Path, *, frame_rate: Fraction | float | None = None,
     """Read a motion file as SMPL's joints in a world with y up.
 
     Args:
-        path: .npz (AMASS, SMPL, limner's bodies), .npy or .npz of HMR's 85-vectors, .bvh, or .amc with its .asf beside it.
+        path: .npz (AMASS, SMPL, limner's bodies), .npy or .npz of HMR's 85-vectors, .bvh, or .amc beside its .asf.
         frame_rate: frames a second where the file states none: 30 for npy and npz, 120 for amc if not given. What the
             file states wins.
         person: whose motion, where a file holds several people.

@@ -50,7 +50,7 @@ def turn_upright(image: Shaped[ndarray, "H W ..."], orientation: int) -> Shaped[
 
 
 def orientation_of_matrix(matrix: bytes) -> int:
-    """Return EXIF's number for a video's display matrix (nine 32-bit integers); turns that are no quarter turns count as 1.
+    """Return EXIF's number for a video's display matrix (nine 32-bit integers); 1 where it is no quarter turn.
 
     Source: ISO/IEC 14496-12 section 6.2.2; a, b, c, d in 16.16 fixed point, point' = (a x + c y, b x + d y), y down.
     """

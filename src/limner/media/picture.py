@@ -1,7 +1,7 @@
 """Pictures in and out: JPEG, PNG, WebP, TIFF and BMP to RGB, 8 bits, upright; and back, marked as synthetic.
 
-OpenCV decodes; this file settles what it leaves open: the size before the memory is taken, truncated files, orientation,
-16 bits, transparency. Colour profiles are not applied: values are taken as sRGB.
+OpenCV decodes; this file settles what it leaves open: the size before the memory is taken, truncated files,
+orientation, 16 bits, transparency. Colour profiles are not applied: values are taken as sRGB.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def _check_size(header: PictureHeader, path: Path, min_side: int) -> None:
     height, width = header.size_hw
     if height * width > MAX_PIXELS:
         raise InputError(
-            f"{path} is {width}x{height} pixels; limner takes up to {MAX_PIXELS // 1_000_000} megapixels, make it smaller"
+            f"{path} is {width}x{height} pixels; limner takes {MAX_PIXELS // 1_000_000} megapixels at most"
         )
     if min(height, width) < min_side:
         raise InputError(f"{path} is {width}x{height} pixels; both sides must have at least {min_side}")

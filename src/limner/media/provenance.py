@@ -8,7 +8,7 @@ Where it is kept: JPEG in an APP1 segment, PNG in an iTXt chunk, WebP in an XMP 
 application extension, MP4 in a uuid box and in the comment, MOV, MKV and WebM in the comment. BMP has no place for
 metadata; the packet follows the pixels, where programs that search a file for XMP packets find it.
 
-Sources: IPTC NewsCodes `digitalsourcetype`; IPTC Photo Metadata Standard 2023.2; ISO 16684-1 (XMP) and Adobe's XMP part 3.
+Sources: IPTC NewsCodes `digitalsourcetype`; IPTC Photo Metadata Standard 2023.2; ISO 16684-1 (XMP); Adobe's XMP part 3.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ def _into_gif(encoded: bytes, packet: bytes) -> bytes:
 
 
 def mark_video_file(path: Path) -> None:
-    """Append the XMP packet to a finished MP4 file as a uuid box, and to a GIF as an extension; others carry `COMMENT` only."""
+    """Put the XMP packet into a finished MP4 (uuid box) or GIF (extension); others carry `COMMENT` only."""
     suffix = path.suffix.lower()
     if suffix in (".mp4", ".m4v"):
         body = _XMP_UUID + xmp_packet()
@@ -170,7 +170,7 @@ def read_mark(path: str | Path) -> str | None:
 
 
 def sign_if_asked(path: Path, title: str) -> None:
-    """Sign a finished file with C2PA when LIMNER_C2PA_CERT and LIMNER_C2PA_KEY name a certificate chain and a key in PEM.
+    """Sign a finished file with C2PA when LIMNER_C2PA_CERT and LIMNER_C2PA_KEY name a certificate and a key (PEM).
 
     Args:
         path: the file, replaced by its signed version.

@@ -1,7 +1,7 @@
 """A motion of any human skeleton carried over to SMPL's 24 joints, so that every bone points where it pointed.
 
-Notation: W rotation of a joint into the world, G the same for the source skeleton relative to its zero pose, index ref the
-pose in which both skeletons are laid onto each other. Rest of SMPL: T pose, y up, faces +z, x to the body's left.
+Notation: W rotation of a joint into the world, G the same for the source skeleton relative to its zero pose, index ref
+the pose in which both skeletons are laid onto each other. Rest of SMPL: T pose, y up, faces +z, x to its left.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def retarget(source: SourceMotion, name: str, frame_rate: Fraction) -> Motion:
 
 @dataclass(frozen=True)
 class _Reference:
-    """The pose in which SMPL's T pose is laid onto the source: its zero pose, or a frame where that is no standing person."""
+    """The pose in which SMPL's T pose is laid onto the source: its zero pose, or a frame if that does not stand."""
 
     positions: Float[ndarray, "J 3"]
     rotmats: Float[ndarray, "J 3 3"]
@@ -126,7 +126,7 @@ def zero_pose(source: SourceMotion) -> Float[ndarray, "J 3"]:
 
 
 def _uprightness(positions: Float[ndarray, "T J 3"], joints: dict[str, int]) -> Float[ndarray, "T"]:
-    """Score how straight a person stands: 1 when both legs go straight down from a trunk whose sides fit, -1 when not."""
+    """Score how straight a person stands: 1 when both legs go straight down from a trunk whose sides fit; else less."""
     up, across = _trunk_axes(positions, joints)
     shoulders = _unit(positions[:, joints["left shoulder"]] - positions[:, joints["right shoulder"]])
     legs = [
@@ -152,8 +152,8 @@ def _trunk_axes(
 def _lay_onto(positions: Float[ndarray, "J 3"], joints: dict[str, int]) -> Float[ndarray, "24 3 3"]:
     """Return the world rotations that bring SMPL's T pose onto a pose of the source.
 
-    The trunk is turned as a whole, for the bones of a spine lie differently in every skeleton while the person stands the
-    same; limbs follow their parent by the smallest turn that lays bone onto bone; feet are turned about the vertical
+    The trunk is turned as a whole, for the bones of a spine lie differently in every skeleton while the person
+    stands the same; limbs follow their parent by the smallest turn that lays bone onto bone; feet are turned about the vertical
     only, for soles lie flat in both whatever the height of the ankle.
     """
     up, across = _trunk_axes(positions, joints)
@@ -194,7 +194,7 @@ def _smallest_turn(
 def _heading(
     bone: Float[ndarray, "3"], trunk: Float[ndarray, "3 3"], rest: tuple[float, float, float]
 ) -> Float[ndarray, "3 3"]:
-    """Turn about the trunk's up axis so that the foot points the source's way; feet that hang straight down are left."""
+    """Turn about the trunk's up axis so that the foot points the source's way; a foot that hangs down is left."""
     here = trunk.T @ bone
     if np.hypot(here[0], here[2]) < 0.3:
         return trunk
@@ -235,7 +235,7 @@ def turn_to_y_up(root: Float[ndarray, "T 3 3"], rest_up: Float[ndarray, "3"] | N
     up = np.zeros(3)
     up[axis] = np.sign(mean_up[axis])
     agrees = mean_up @ up > 0.8 if rest_up is None else up @ rest_up > 0.7
-    if axis == 1 and (rest_up is not None or up[1] > 0) or not agrees:
+    if (axis == 1 and (rest_up is not None or up[1] > 0)) or not agrees:
         return np.eye(3)
     if up[1] < 0:
         # The axes of a camera: y down and z away; half a turn about x.

@@ -55,7 +55,7 @@ class Codec:
     even: bool = False
 
 
-# crf 18 is where H.264 is usually taken for the original; `veryfast` costs 10 % in size and leaves the CPU to the networks.
+# crf 18 is where H.264 is usually taken for the original; `veryfast` leaves the CPU to the networks.
 _H264 = Codec("libx264", "yuv420p", {"crf": "18", "preset": "veryfast"}, even=True)
 _VP9_SPEED = {"b:v": "0", "deadline": "good", "cpu-used": "5", "row-mt": "1"}
 _VP9 = Codec("libvpx-vp9", "yuv420p", {"crf": "24", **_VP9_SPEED})

@@ -37,8 +37,8 @@ def read_smpl_file(path: Path, frame_rate: Fraction | None, person: int) -> tupl
         person: whose rows to take where the file holds several people.
 
     Returns:
-        The motion in a world with y up, and whether the frame rate comes from the file. Positions are those of the file's
-        translation: the pelvis up to a constant that depends on the body's shape.
+        The motion in a world with y up, and whether the frame rate comes from the file. Positions are the file's
+        translation, which is the pelvis up to a constant that depends on the body's shape.
 
     Raises:
         FileProblem: the file is no numpy file, or needs code to be read.
@@ -116,7 +116,7 @@ def _pose_rotmats(arrays: dict[str, ndarray], path: Path) -> Float[ndarray, "T 2
     poses = _first(arrays, (*_POSE_KEYS, *_VECTOR_KEYS))
     if poses is None:
         raise InputError(
-            f"{path} has no motion that limner knows: it needs 'poses' and 'trans', or 'global_orient' and 'body_pose', "
+            f"{path} has no motion that limner knows: it needs 'poses' and 'trans' or 'global_orient' and 'body_pose', "
             f"and has {sorted(arrays)}"
         )
     poses = poses.reshape(len(poses), -1) if poses.ndim > 1 else poses.reshape(1, -1)
@@ -162,7 +162,7 @@ def _positions(arrays: dict[str, ndarray], path: Path) -> Float[ndarray, "T 3"]:
 
 
 def _camera_positions(weak_camera: Float[ndarray, "T 3"]) -> Float[ndarray, "T 3"]:
-    """Take the camera's shift as the place of the pelvis; its scale says how far away, which no use of a motion needs."""
+    """Take the camera's shift as the place of the pelvis; its scale tells only how far away that is."""
     return np.concatenate([weak_camera[:, 1:], np.zeros((len(weak_camera), 1))], axis=1)
 
 
@@ -175,7 +175,7 @@ def _from_vectors(
 
 
 def _turn(arrays: dict[str, ndarray], rotmats: Float[ndarray, "T 24 3 3"]) -> Float[ndarray, "3 3"]:
-    """Bring the file's world to y up: camera axes where a camera is given, z up in AMASS, else by how the people stand."""
+    """Bring the file's world to y up: camera axes where a camera is given, z up in AMASS, else by how people stand."""
     if "weak_camera" in arrays:
         return _CAMERA_TO_WORLD
     if "trans" in arrays and _first(arrays, _RATE_KEYS) is not None:

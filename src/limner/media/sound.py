@@ -1,4 +1,4 @@
-"""The driver's sound, carried over: packets copied as they are where the container takes them, cut to the pictures' length."""
+"""The driver's sound, carried over: packets copied where the container takes them, cut to the pictures' length."""
 
 from __future__ import annotations
 

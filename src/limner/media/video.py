@@ -1,7 +1,7 @@
 """Videos in: frames as RGB one after the other, on an even grid of time, upright, as often as one likes.
 
-PyAV decodes; this file settles the frame rate (exact), uneven frame times, the turn of phone videos, pixels that are not
-square, and what is said about files that are broken. Memory does not grow with the length of the video.
+PyAV decodes; this file settles the frame rate (exact), uneven frame times, the turn of phone videos, pixels that are
+not square, and what is said about files that are broken. Memory does not grow with the length of the video.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 
 from limner.checks import FileProblem, InputError, check_file
 from limner.media.files import PICTURE_SUFFIXES, sequence_parts
-from limner.media.orientation import orientation_of_matrix, swaps_sides, turn_upright
+from limner.media.orientation import orientation_of_matrix, turn_upright
 from limner.media.picture import read_image
 from limner.types import RgbImage
 
@@ -48,8 +48,8 @@ class Video:
         path: the file, or the folder or pattern of a sequence of pictures.
         frame_rate: frames a second of the even grid, exact (29.97 is 30000/1001).
         size_hw: height and width of the frames, upright, with square pixels.
-        num_frames: how many frames to expect, from the container's own words, so for progress bars only; None if it says
-            nothing.
+        num_frames: how many frames to expect, in the container's own words, so for progress bars only; None if it
+            says nothing.
         has_sound: whether there is a sound track.
     """
 
@@ -64,7 +64,7 @@ class Video:
         """Decode from the start; each frame is an array of its own.
 
         Yields:
-            RGB, upright, `size_hw`, one for every step of the grid 0, 1/rate, 2/rate ...: the picture that is shown then.
+            RGB, upright, `size_hw`, one for every step of the grid 0, 1/rate, 2/rate ...: the picture shown then.
 
         Raises:
             FileProblem: a file of the sequence cannot be read. A video that breaks off later ends there with a warning
@@ -169,8 +169,8 @@ def _picture_stream(container: av.container.InputContainer, path: Path) -> av.Vi
 def _frame_rate(stream: av.VideoStream) -> Fraction:
     """Choose the exact rate of the even grid.
 
-    The average is the container's frames over its time and right for even videos up to rounding of time stamps, so it is
-    set to a customary rate nearby; the guess is the finest step of the time stamps, right for phone videos that skip.
+    The average is the container's frames over its time and right for even videos up to rounding of time stamps, so
+    it is set to a customary rate nearby; the guess is the finest step of the time stamps, right for phone videos that skip.
     """
     average, guessed = stream.average_rate, stream.guessed_rate
     if not average:
@@ -201,7 +201,7 @@ def _expected_frames(container: av.container.InputContainer, stream: av.VideoStr
 
 
 def _decoded_frames(path: Path) -> Iterator[tuple[Fraction | None, RgbImage, Fraction]]:
-    """Decode and turn upright; yield the time in seconds (None if unstated), the picture, and how long it is shown (0: unstated)."""
+    """Decode and turn upright; yield the time (None if unstated), the picture, how long it is shown (0: unstated)."""
     with _opened(path) as container:
         stream = _picture_stream(container, path)
         stream.thread_type = "AUTO"
@@ -215,7 +215,7 @@ def _decoded_frames(path: Path) -> Iterator[tuple[Fraction | None, RgbImage, Fra
 def _whole_frames(
     container: av.container.InputContainer, stream: av.VideoStream, path: Path
 ) -> Iterator[av.VideoFrame]:
-    """Decode every frame that is whole; what is damaged is left out with a warning, the frame before it then stays longer."""
+    """Decode every frame that is whole; leave out damaged ones with a warning, so the frame before stays longer."""
     damaged = 0
     packets = container.demux(stream)
     while True:
@@ -269,10 +269,10 @@ def _orientation(frame: av.VideoFrame) -> int:
 def _on_grid(
     frames: Iterator[tuple[Fraction | None, RgbImage, Fraction]], rate: Fraction, expected: int | None
 ) -> Iterator[RgbImage]:
-    """Put frames of any times on the grid of step 1/rate: each goes to the nearest step and is shown until the next one.
+    """Put frames of any times on the grid of step 1/rate: each goes to the nearest step and is shown until the next.
 
-    A frame that falls on a taken step is left out unless it lies nearer; so drift between pictures and sound stays under
-    half a step.
+    A frame that falls on a taken step is left out unless it lies nearer; so pictures and sound never drift apart by
+    more than half a step.
     """
     shown: RgbImage | None = None
     start, step, distance, last_duration = Fraction(0), 0, Fraction(0), Fraction(0)

@@ -1,4 +1,4 @@
-"""Videos out: H.264 in MP4, VP9 in WebM, ProRes 4444 in MOV, GIF, or numbered pictures; with the driver's sound, marked.
+"""Videos out: H.264 in MP4, VP9 in WebM, ProRes 4444 in MOV, GIF, or numbered pictures; with sound, marked.
 
 Everything is written under a hidden name beside the output and renamed when it is whole.
 """
@@ -37,13 +37,13 @@ class VideoWriter:
     """Write a video frame by frame; the file appears under its name when the `with` block ends without an error.
 
     Args:
-        path: .mp4, .m4v, .mov or .mkv (H.264; with transparency: ProRes 4444 in .mov), .webm (VP9), .gif, a folder for PNG
-            pictures, or a pattern such as `frame_%05d.png`.
+        path: .mp4, .m4v, .mov or .mkv (H.264; with transparency: ProRes 4444 in .mov), .webm (VP9), .gif, a folder for
+            PNG pictures, or a pattern such as `frame_%05d.png`.
         frame_rate: frames a second; give a Fraction for rates like 30000/1001.
-        size_hw: height and width of every frame. H.264 wants even numbers: an odd picture is written whole, with its last
+        size_hw: height and width of every frame. H.264 wants even numbers: an odd picture is written whole, its last
             row or column repeated once.
         alpha: keep transparency: .mov, .webm and sequences of PNG, WebP or TIFF; frames are then RGBA.
-        sound_from: a video or sound file whose sound is taken over, cut to the length of the pictures; nothing happens where
+        sound_from: a video or sound file whose sound is taken over, cut to the pictures' length; nothing happens where
             it has none or the output carries none (GIF, pictures).
         synthetic: mark the file as made with the help of trained models.
 
@@ -157,7 +157,7 @@ def write_video(
     sound_from: str | Path | Video | None = None,
     synthetic: bool = True,
 ) -> int:
-    """Write all frames of an iterable as a video; the first one gives the size. Arguments and errors: see `VideoWriter`.
+    """Write all frames of an iterable as a video; the first one gives the size. See `VideoWriter`.
 
     Returns:
         The number of frames written.
