@@ -8,6 +8,7 @@ the mesh (`limner.body.parts`), and keypoints beyond the file's own are carried 
 from __future__ import annotations
 
 import zipfile
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -141,30 +142,32 @@ def _checked(
 
 
 def _body(path: Path, arrays: dict[str, ndarray], regressors: dict[str, csr_matrix], num_betas: int | None) -> BodyData:
-    vertices, faces, weights = arrays["v_template"].astype(np.float32), arrays["f"].astype(np.int64), arrays["weights"]
     # The root's parent is stored as 4294967295, which is -1 once read as a signed number.
     parents = arrays["kintree_table"][0].astype(np.uint32).astype(np.int32)
-    joints = regressors["J_regressor"] @ vertices
     keypoints = {"cocoplus19": regressors["cocoplus_regressor"]} if "cocoplus_regressor" in regressors else {}
     try:
-        return BodyData(
+        data = BodyData(
             name=f"smpl:{path}",
-            v_template=vertices,
+            v_template=arrays["v_template"],
             shapedirs=arrays["shapedirs"][:, :, :num_betas],
             posedirs=arrays["posedirs"],
             J_regressor=regressors["J_regressor"],
-            weights=weights,
+            weights=arrays["weights"],
             parents=parents,
-            faces=faces,
+            faces=arrays["f"].astype(np.int64),
             keypoint_regressors=keypoints,
             uv=_atlas(path, arrays),
-            face_parts=face_parts_of(vertices, faces, weights, joints),
-            face_lists=face_lists_of(vertices, faces, weights, joints),
-            mirror_vertices=mirror_vertices_of(vertices),
             licence=_LICENCE,
         )
-    except (InputError, IndexError) as error:
+    except InputError as error:
         raise WeightsError(f"{path} is no SMPL body: {error}") from None
+    mesh = data.v_template, data.faces, data.weights, data.J_regressor @ data.v_template
+    return replace(
+        data,
+        face_parts=face_parts_of(*mesh),
+        face_lists=face_lists_of(*mesh),
+        mirror_vertices=mirror_vertices_of(data.v_template),
+    )
 
 
 def _atlas(path: Path, arrays: dict[str, ndarray]) -> Float32[ndarray, "F 3 2"] | None:
