@@ -13,7 +13,6 @@ from numpy import ndarray
 from limner.api.inputs import FilesReport, Inputs, Progress, Source, attempt, follow, gather, nobody
 from limner.api.overlays import Overlays
 from limner.body import BodyPredictor, FastSMPL, fit_keypoints, load_body
-from limner.checks import InputError
 from limner.media import check_output, open_video, read_image, written_beside
 from limner.people import Locator
 from limner.records import Bodies, Keypoints
@@ -103,7 +102,7 @@ class _BodyJob:
             self.empty += 1
             self.warnings.append(str(nobody([source], self._person)))
             return 0
-        bodies = _joined([self._predictor.predict(image, people, person=number) for number in chosen])
+        bodies = self._predictor.predict(image, people[chosen], person=None)
         self.found.append(_Found(source, bodies, [0] * len(chosen), chosen))
         self._overlays.picture(source, lambda: self._drawn(image, bodies))
         return 0
@@ -119,10 +118,9 @@ class _BodyJob:
             )
         if not seen:
             return len(followed)
-        first = seen[0]
-        clip = _one_clip(followed[first : seen[-1] + 1])
-        fitted = fit_keypoints(clip, video.size_hw, frame_rate=video.frame_rate, body=self._name)
-        bodies = fitted[np.array(seen) - first]
+        clip, valid = Keypoints.of_clip(followed)
+        fitted = fit_keypoints(clip, video.size_hw, frame_rate=video.frame_rate, body=self._name, valid=valid)
+        bodies = fitted[valid]
         self.found.append(_Found(source, bodies, seen, [self._person or 0] * len(seen)))
         row_of = {frame: row for row, frame in enumerate(seen)}
 
@@ -137,27 +135,6 @@ class _BodyJob:
         for one, camera in zip(vertices[::-1], bodies.weak_camera[::-1], strict=True):
             image = over(shade(one, self._data.faces, camera, image.shape[:2]), image, opacity=0.9)
         return image
-
-
-def _joined(each: list[Bodies]) -> Bodies:
-    first = each[0]
-    rows = [np.concatenate([getattr(one, name) for one in each]) for name in ("rotvec", "betas", "weak_camera")]
-    return Bodies(rows[0], rows[1], rows[2], first.size_hw, first.body_model)
-
-
-def _one_clip(followed: list[Keypoints | None]) -> Keypoints:
-    """Put the frames of one person together; a frame that does not show the person has scores of 0."""
-    shown = next(keypoints for keypoints in followed if keypoints is not None)
-    if shown.world is None:
-        raise InputError("the keypoints of a video must come with world points")
-    blank = Keypoints(shown.xy, 0 * shown.score, shown.skeleton, shown.world)
-    clip: list[Keypoints] = []
-    for keypoints in followed:
-        if keypoints is not None:
-            blank = Keypoints(keypoints.xy, 0 * keypoints.score, keypoints.skeleton, keypoints.world)
-        clip.append(blank if keypoints is None else keypoints)
-    xy, score, world = (np.concatenate([getattr(k, name) for k in clip]) for name in ("xy", "score", "world"))
-    return Keypoints(xy, score, shown.skeleton, world)
 
 
 def _arrays(found: list[_Found], model: FastSMPL, name: str) -> dict[str, Any]:

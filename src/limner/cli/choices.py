@@ -12,7 +12,7 @@ Output: TypeAlias = Annotated[Path, typer.Option("--output", "-o", help="The fil
 Person: TypeAlias = Annotated[int, typer.Option(min=0, help="Which person: 0 is the largest, 1 the next, and so on.")]
 Body: TypeAlias = Annotated[str, typer.Option(help="Whose body: free, or smpl:PATH to a file of yours.")]
 Size: TypeAlias = Annotated[
-    int | None, typer.Option(min=64, max=4096, help="Longer side of the output in pixels.  [default: as the photo]")
+    int | None, typer.Option(min=256, max=1024, help="Longer side of the output in pixels.  [default: as the photo]")
 ]
 Background: TypeAlias = Annotated[
     str | None,
@@ -21,17 +21,17 @@ Background: TypeAlias = Annotated[
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
 
 
-def read_rate(text: str | None) -> Fraction | None:
-    """Read a frame rate such as 30, 29.97 or 30000/1001; None stays None."""
-    if text is None:
-        return None
+def read_rate(text: str) -> Fraction:
+    """Read a frame rate such as 30, 29.97 (which stands for 30000/1001) or 30000/1001."""
     try:
         rate = Fraction(text)
     except (ValueError, ZeroDivisionError):
         raise typer.BadParameter(f"{text!r} is no frame rate; write 30, 29.97 or 30000/1001") from None
     if not 1 <= rate <= 240:
         raise typer.BadParameter(f"{text} frames a second is outside 1 to 240")
-    return rate
+    # Broadcast rates are written with two or three decimals, and are meant as n * 1000 / 1001.
+    broadcast = Fraction(round(rate * 1001 / 1000) * 1000, 1001)
+    return broadcast if "." in text and abs(broadcast - rate) < Fraction(1, 200) else rate
 
 
 def read_numbers(text: str | None) -> list[float] | None:

@@ -24,6 +24,7 @@ def imitate(
             metavar="MOTION", help="Video, AMASS or SMPL npz, BVH, asf/amc, or keypoints json.", show_default=False
         ),
     ],
+    *,
     output: Output,
     person: Person = 0,
     driver_person: Annotated[int, typer.Option(min=0, help="Which person of the driving video.")] = 0,
@@ -59,7 +60,7 @@ def imitate(
             camera=camera,
             background=background,
             body=body,
-            frame_rate=read_rate(rate),
+            frame_rate=None if rate is None else read_rate(rate),
             start=start,
             end=end,
             progress=progress,
@@ -70,6 +71,7 @@ def imitate(
 @verb
 def view(
     photo: Photo,
+    *,
     output: Output,
     frames: Annotated[int, typer.Option(min=1, max=10000, help="Pictures of a whole turn.")] = 90,
     size: Size = None,
@@ -115,9 +117,11 @@ def swap(
     clothes: Annotated[
         Path, typer.Argument(metavar="CLOTHES", help="A photo of who wears the clothes.", show_default=False)
     ],
+    *,
     output: Output,
     parts: Annotated[
-        str, typer.Option(help="What to take over: any of torso, arms, legs, feet, hands, head.")
+        str,
+        typer.Option(help="What to take over: any of torso, arms, hands, legs, feet, head; upper, lower, body, all."),
     ] = "torso,arms,legs",
     person: Person = 0,
     clothes_person: Annotated[int, typer.Option(min=0, help="Which person of the clothes' photo.")] = 0,

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from limner.cli.choices import AsJson, Body, Person, Size
-from limner.cli.outcome import print_json, verb
+from limner.cli.outcome import plain, print_json, verb
 from limner.cli.progress import ProgressBar
 
 app = typer.Typer(help="Measure results against real pictures.", no_args_is_help=True)
@@ -22,6 +22,7 @@ def options() -> None:
 @app.command()
 @verb
 def motion(
+    *,
     videos: Annotated[
         list[Path],
         typer.Option(
@@ -46,6 +47,6 @@ def motion(
             videos, body=body, size=size, person=person, max_frames=max_frames, progress=progress
         )
     if as_json:
-        print_json(scores)
+        print_json([{**plain(clip), "means": clip.means} for clip in scores.clips])
     else:
         typer.echo(scores.table())

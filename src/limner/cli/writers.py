@@ -28,6 +28,7 @@ Draw = Annotated[Path | None, typer.Option(metavar="DIR", help="A folder for ove
 @verb
 def pose(
     inputs: Inputs,
+    *,
     output: Output,
     person: Person = None,
     skeleton: Annotated[SkeletonName, typer.Option(help="The joints to write.")] = "coco17",
@@ -48,6 +49,7 @@ def pose(
 @verb
 def body(
     inputs: Inputs,
+    *,
     output: Output,
     person: Person = None,
     body_model: Annotated[

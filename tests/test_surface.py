@@ -1,0 +1,76 @@
+"""The public names, written down: one that vanishes or appears is a deliberate edit of this list."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import limner
+from limner import api
+
+ROOM_NAMES = {
+    "limner": """SMPL Actor Bodies BodyPredictor Boxes FileProblem InputError Keypoints LimnerError Locator MissingExtra
+        Motion NobodyFound PosePredictor Raster ShapeError VideoWriter WeightsError __version__ draw_keypoints
+        evaluate_self find_people fit_keypoints imitate load_body open_video rasterise read_image read_image_rgba
+        read_keypoints read_motion resample_motion swap track_person view write_image write_video""",
+    "limner.api": "FilesReport Finding Report SelfScores body doctor evaluate_self imitate pose swap view",
+    "limner.metrics": "psnr ssim ssim_map",
+    "limner.weights": "WeightRecord file_path list_weights weight_record",
+}
+
+
+@pytest.mark.parametrize("room", ROOM_NAMES)
+def test_public_names_are_these(room: str) -> None:
+    assert sorted(importlib.import_module(room).__all__) == sorted(ROOM_NAMES[room].split())
+
+
+@pytest.mark.parametrize("module", [limner, api], ids=lambda module: module.__name__)
+def test_every_public_name_is_there(module) -> None:
+    for name in module.__all__:
+        assert getattr(module, name) is not None
+    assert set(module.__all__) <= set(dir(module))
+
+
+@pytest.mark.parametrize("module", [limner, api], ids=lambda module: module.__name__)
+def test_type_checkers_see_the_names_that_are_looked_up(module) -> None:
+    tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
+    block = next(node for node in tree.body if isinstance(node, ast.If))
+    seen = {
+        (node.module, alias.name) for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names
+    }
+    assert seen == {(home, name) for home, names in module._HOMES.items() for name in names}
+    assert {name for _, name in seen} == set(module.__all__) - {"__version__"}
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    for module in (limner, api):
+        with pytest.raises(AttributeError, match="nonsense"):
+            _ = module.nonsense
+
+
+def test_verbs_here_are_the_verbs_there() -> None:
+    assert limner.imitate is api.imitate and limner.view is api.view and limner.swap is api.swap
+
+
+def test_importing_limner_is_light() -> None:
+    script = (
+        "import os, sys; before = dict(os.environ); import limner\n"
+        "heavy = {'torch', 'openvino', 'numba', 'scipy', 'cv2', 'av', 'numpy'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+        "assert dict(os.environ) == before\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+
+
+def test_help_loads_no_network_library() -> None:
+    script = (
+        "import sys; from limner.cli.app import app\n"
+        "heavy = {'torch', 'openvino', 'numba', 'scipy', 'cv2', 'av'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
