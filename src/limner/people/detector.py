@@ -33,9 +33,9 @@ class Candidates:
         tile: (N,) side in pixels of the square that the detector looked at.
     """
 
-    score: Float32[ndarray, "N"]
+    score: Float32[ndarray, N]
     points: Float32[ndarray, "N 4 2"]
-    tile: Float32[ndarray, "N"]
+    tile: Float32[ndarray, N]
 
     def __len__(self) -> int:
         return len(self.score)
@@ -129,8 +129,8 @@ def _starts(length: int, side: float) -> list[float]:
 
 
 def _average_overlapping(
-    score: Float[ndarray, "N"], boxes: Float[ndarray, "N 4"], points: Float[ndarray, "N 4 2"]
-) -> tuple[Float[ndarray, "M"], Float[ndarray, "M 4 2"]]:
+    score: Float[ndarray, N], boxes: Float[ndarray, "N 4"], points: Float[ndarray, "N 4 2"]
+) -> tuple[Float[ndarray, M], Float[ndarray, "M 4 2"]]:
     """Join boxes that overlap into one each, averaged by score, best first (BlazeFace's blending, Bazarevsky 2019)."""
     order = np.argsort(-score, kind="stable")
     scores, averaged = [], []

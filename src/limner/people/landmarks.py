@@ -36,7 +36,7 @@ class Landmarks:
     """
 
     xy: Float32[ndarray, "33 2"]
-    score: Float32[ndarray, "33"]
+    score: Float32[ndarray, 33]
     world: Float32[ndarray, "33 3"]
     presence: float
     region: Region
@@ -68,7 +68,7 @@ class LandmarkNetwork:
         )
 
 
-def _sigmoid(logit: Float32[ndarray, "..."]) -> Float32[ndarray, "..."]:
+def _sigmoid(logit: Float32[ndarray, ...]) -> Float32[ndarray, ...]:
     return (1.0 / (1.0 + np.exp(-np.clip(logit, -80, 80)))).astype(np.float32)
 
 
@@ -95,5 +95,6 @@ def _refine(points: Float32[ndarray, "39 2"], heatmaps: Float32[ndarray, "64 64 
         window = _sigmoid(heatmaps[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1, k])
         if window.max() >= _PEAK:
             middle = np.array([window.sum(0) @ columns, window.sum(1) @ rows]) / window.sum()
-            refined[k] = (middle + 0.5) / _MAP
+            # A cell stands for its left top corner: with cell centres all points of mirrored pictures lie 2 px apart.
+            refined[k] = middle / _MAP
     return refined

@@ -33,7 +33,7 @@ class Region:
     angle: float = 0.0
 
     @classmethod
-    def upright(cls, centre: Float[ndarray, "2"], rim: Float[ndarray, "2"], margin: float = 1.25) -> Region:
+    def upright(cls, centre: Float[ndarray, 2], rim: Float[ndarray, 2], margin: float = 1.25) -> Region:
         """Return the square round the circle about `centre` through `rim`, turned so that `rim` lies straight up.
 
         Source: Bazarevsky et al. 2020, "BlazePose", section 3 (alignment); the margin is MediaPipe's published setting.
