@@ -41,6 +41,8 @@ def test_a_sphere_is_drawn_where_the_camera_puts_it(backend, sphere, lopsided_ca
     # The centre 0.9 (0.21, -0.13) of the frame lies (6.05, -3.74) px from the middle (31.5, 19.5), y down.
     assert abs(columns.mean() - 37.5) < 0.5 and abs(rows.mean() - 15.8) < 0.5
     assert abs(np.ptp(columns) - 2 * 0.54 * 32) < 2
+    # The eye stands 2.732 before the origin, so the near side of the sphere is drawn at a depth of 2.132.
+    assert abs(raster.depth.min() - 2.132) < 0.02 and raster.depth[rows, columns].max() < 2.75
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

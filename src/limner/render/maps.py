@@ -57,12 +57,13 @@ class FaceLabels:
     def doubled(self) -> FaceLabels:
         """Return the labels of the mesh with all faces appended in reversed corner order (`fill_back`)."""
 
-        def both(faces: ndarray | None) -> ndarray | None:
-            return None if faces is None else np.concatenate([faces, np.asarray(faces) + self.num_faces])
+        def both(faces: ndarray) -> ndarray:
+            return np.concatenate([faces, np.asarray(faces) + self.num_faces])
 
         uv = None if self.uv is None else np.concatenate([self.uv, self.uv[:, ::-1]])
         parts = {name: both(faces) for name, faces in self.parts.items()}
-        return FaceLabels(2 * self.num_faces, uv, parts, both(self.head), both(self.facial))
+        head, facial = (None if faces is None else both(faces) for faces in (self.head, self.facial))
+        return FaceLabels(2 * self.num_faces, uv, parts, head, facial)
 
 
 def face_table(
@@ -88,7 +89,9 @@ def face_table(
     if name not in _ROWS:
         raise InputError(f"map must be one of {', '.join(get_args(MapName))}, got {name!r}")
     rows, background = _ROWS[name](labels.doubled() if fill_back else labels)
-    return np.concatenate([rows, np.broadcast_to(np.float32(background), (1, rows.shape[1]))]).astype(np.float32)
+    return np.concatenate([rows, np.broadcast_to(np.asarray(background, np.float32), (1, rows.shape[1]))]).astype(
+        np.float32
+    )
 
 
 def condition_map(
@@ -126,7 +129,7 @@ def first_edge_middle(corners: Float[ndarray, "*N F 3 D"]) -> Float[ndarray, "*N
 
 def image_corners(corners: Float32[ndarray, "*N F 3 3"]) -> Float32[ndarray, "*N F 3 2"]:
     """Return (x, y) of the rasteriser's corners in the picture frame, y down again."""
-    return corners[..., :2] * np.float32([1, -1])
+    return corners[..., :2] * np.array([1, -1], np.float32)
 
 
 def face_visibility(face_index: Integer[ndarray, "*N H W"], num_faces: int) -> Bool[ndarray, "F"]:
@@ -221,7 +224,8 @@ def _head(labels: FaceLabels) -> Rows:
 
 
 def _back(labels: FaceLabels) -> Rows:
-    return _marked(labels, np.setdiff1d(*_listed(labels, "head", "facial")))
+    head, facial = _listed(labels, "head", "facial")
+    return _marked(labels, np.setdiff1d(head, facial))
 
 
 def _ids(labels: FaceLabels) -> Rows:

@@ -65,13 +65,13 @@ def rasterise(
     if fill_back:
         corners = np.concatenate([corners, corners[:, ::-1]])
     size_hw = (int(size_hw[0]), int(size_hw[1]))
-    options = {"near": float(near), "far": float(far), "cull": bool(cull)}
+    near, far = float(near), float(far)
     if backend in ("auto", "numba"):
-        return Raster(*numba_raster.draw(corners, size_hw, threads=threads, **options))
+        return Raster(*numba_raster.draw(corners, size_hw, near=near, far=far, cull=cull, threads=threads))
     if backend == "reference":
-        return Raster(*reference.draw(corners, size_hw, **options))
+        return Raster(*reference.draw(corners, size_hw, near=near, far=far, cull=cull))
     if backend == "warp":
-        return Raster(*_warp().draw(corners, size_hw, **options))
+        return Raster(*_warp().draw(corners, size_hw, near=near, far=far, cull=cull))
     raise InputError(f"backend must be one of {', '.join(get_args(RasterBackend))}, got {backend!r}")
 
 
@@ -109,7 +109,7 @@ def corners_from_vertices(
     if len(faces) and not 0 <= faces.min() <= faces.max() < vertices.shape[-2]:
         raise InputError(f"faces name vertices {faces.min()} to {faces.max()} of a mesh with {vertices.shape[-2]}")
     points = np.empty_like(vertices)
-    points[..., :2] = project_weak(vertices, weak_camera) * np.float32([1, -1])
+    points[..., :2] = project_weak(vertices, weak_camera) * np.array([1, -1], np.float32)
     points[..., 2] = vertices[..., 2] + EYE_DISTANCE
     return np.take(points, faces, axis=-2)
 

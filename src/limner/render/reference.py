@@ -63,7 +63,7 @@ def draw(
         drawn = determinants != 0
         if cull:
             drawn &= ~(winding < 0)
-        for face in np.flatnonzero(drawn):
+        for face in np.flatnonzero(drawn).tolist():
             _draw_face(face, corners[face], inverses[face], winding[face] < 0, (xs, ys), (near, far), drawing)
     return drawing
 

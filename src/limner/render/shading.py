@@ -22,13 +22,17 @@ from limner.render.sampling import sample_faces
 CLAY = (0.87, 0.84, 0.81)
 """The default colour of a body, sRGB in [0, 1]."""
 
-PART_COLOURS = np.float32(
+PART_COLOURS = np.array(
     [
         (0.93, 0.76, 0.58), (0.42, 0.56, 0.74), (0.86, 0.47, 0.42), (0.49, 0.70, 0.56), (0.93, 0.66, 0.40),
         (0.55, 0.49, 0.71), (0.40, 0.68, 0.72), (0.80, 0.62, 0.72), (0.62, 0.66, 0.40), (0.66, 0.58, 0.52),
-    ]
+    ],
+    np.float32,
 )  # fmt: skip
 """Colours of the parts, sRGB in [0, 1], by the number of the part; they start over after the tenth."""
+
+
+_Colour = tuple[float, float, float] | Float[ndarray, "rows 3"]
 
 
 class _Light(NamedTuple):
@@ -42,7 +46,7 @@ _LIGHTS = (
     _Light((0.80, -0.10, -0.55), (0.10, 0.14, 0.20), 0.40),  # fill: cool, from the right
     _Light((0.45, -0.55, 0.70), (0.42, 0.44, 0.50), 0.05),  # back light, for the edge of the shoulders
 )
-_SKY, _FLOOR = np.float32([0.27, 0.29, 0.33]), np.float32([0.13, 0.115, 0.105])
+_SKY, _FLOOR = np.array([0.27, 0.29, 0.33], np.float32), np.array([0.13, 0.115, 0.105], np.float32)
 _RIM = 0.22
 _SHINE, _SHININESS = 0.07, 26.0
 _HOLLOW = 0.55  # how much of the light a hollow can lose
@@ -68,7 +72,7 @@ def shade(
     weak_camera: Float[ndarray, "3"],
     size_hw: tuple[int, int],
     *,
-    colour: tuple[float, float, float] | Float[ndarray, "rows 3"] = CLAY,
+    colour: _Colour = CLAY,
     supersample: int = 2,
 ) -> UInt8[ndarray, "H W 4"]:
     """Draw a body in soft light on a transparent layer.
@@ -130,7 +134,7 @@ def turntable(
     num_views: int = 8,
     size_hw: tuple[int, int] = (512, 320),
     *,
-    colour: tuple[float, float, float] | Float[ndarray, "rows 3"] = CLAY,
+    colour: _Colour = CLAY,
     elevation_deg: float = 9.0,
     supersample: int = 2,
 ) -> UInt8[ndarray, "N H W 3"]:
@@ -198,18 +202,20 @@ def _light(normals: Float32[ndarray, "P 3"]) -> Float32[ndarray, "P 3"]:
     up = 0.5 - 0.5 * normals[:, 1:2]
     total = _FLOOR + (_SKY - _FLOOR) * up
     for light in _LIGHTS:
-        facing = normals @ _unit(np.float32(light.direction))
-        total = total + np.clip((facing + light.wrap) / (1 + light.wrap), 0, None)[:, None] * np.float32(light.colour)
+        facing = normals @ _unit(np.asarray(light.direction, np.float32))
+        total = total + np.clip((facing + light.wrap) / (1 + light.wrap), 0, None)[:, None] * np.asarray(
+            light.colour, np.float32
+        )
     return total
 
 
 def _gloss(normals: Float32[ndarray, "P 3"]) -> Float32[ndarray, "P 3"]:
     """Return what the skin throws back unchanged: the key light's shine and a rim along the outline."""
-    viewer = np.float32([0, 0, -1])
-    halfway = _unit(_unit(np.float32(_LIGHTS[0].direction)) + viewer)
+    viewer = np.array([0, 0, -1], np.float32)
+    halfway = _unit(_unit(np.asarray(_LIGHTS[0].direction, np.float32)) + viewer)
     shine = _SHINE * np.clip(normals @ halfway, 0, None) ** _SHININESS
     rim = _RIM * np.clip(1 - normals @ viewer, 0, 1) ** 4 * (0.5 - 0.5 * normals[:, 1])
-    return (shine + rim)[:, None] * np.float32([1.0, 0.98, 0.95])
+    return (shine + rim)[:, None] * np.array([1.0, 0.98, 0.95], np.float32)
 
 
 def _hollows(raster: Raster, pixels_per_metre: float) -> Float32[ndarray, "H W"]:
@@ -226,18 +232,18 @@ def _hollows(raster: Raster, pixels_per_metre: float) -> Float32[ndarray, "H W"]
     return np.clip((raster.depth - around) / 0.04, 0, 1) * body
 
 
-def _colours(raster: Raster, colour: object, num_vertices: int, faces: ndarray) -> Float32[ndarray, "H W 3"]:
+def _colours(raster: Raster, colour: _Colour, num_vertices: int, faces: ndarray) -> Float32[ndarray, "H W 3"]:
     """Return the sRGB colour of the skin at every pixel."""
-    colour = np.asarray(colour, np.float32)
-    if colour.shape == (3,):
-        return np.broadcast_to(colour, (*raster.face_index.shape, 3))
-    if colour.shape == (num_vertices, 3):
-        return sample_faces(raster, colour, faces)
-    if colour.shape == (len(faces), 3):
-        return colour[raster.face_index]
+    given = np.asarray(colour, np.float32)
+    if given.shape == (3,):
+        return np.broadcast_to(given, (*raster.face_index.shape, 3))
+    if given.shape == (num_vertices, 3):
+        return sample_faces(raster, given, faces)
+    if given.shape == (len(faces), 3):
+        return given[raster.face_index]
     raise ShapeError(
         f"colour must be (3,), ({num_vertices}, 3) for the vertices or ({len(faces)}, 3) for the faces, "
-        f"got {colour.shape}"
+        f"got {given.shape}"
     )
 
 
@@ -285,14 +291,14 @@ def _fitting_camera(views: list[Float[ndarray, "V 3"]], size_hw: tuple[int, int]
     across, down = np.maximum((high - low)[:2], 1e-6)
     half_height, half_width = np.array(size_hw) / max(size_hw)
     scale = 0.84 * min(2 * half_width / across, 2 * half_height / down)
-    return np.float32([scale, -(low[0] + high[0]) / 2, -(low[1] + high[1]) / 2])
+    return np.array([scale, -(low[0] + high[0]) / 2, -(low[1] + high[1]) / 2])
 
 
 def _backdrop(size_hw: tuple[int, int], floor: float) -> Float32[ndarray, "H W 3"]:
     """Return a studio wall that runs into its floor without a line, lightest about the height `floor`, 0 to 255."""
     height, width = size_hw
     y = (2 * np.arange(height) - (height - 1)) / max(size_hw)
-    wall, bright = np.float32([[176, 184, 194], [238, 239, 240]])
+    wall, bright = np.array([[176, 184, 194], [238, 239, 240]], np.float32)
     glow = np.exp(-(((y - floor) / 0.75) ** 2))[:, None]
     return np.broadcast_to((wall + (bright - wall) * glow)[:, None], (height, width, 3)).astype(np.float32)
 
