@@ -21,6 +21,7 @@ import zlib
 from pathlib import Path
 
 from limner.checks import FileProblem, InputError, MissingExtra, check_file
+from limner.media.files import remove_quietly, temporary_beside
 from limner.media.headers import webp_chunks, webp_frame_size
 
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
@@ -29,6 +30,7 @@ SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrain
 COMMENT = f"DigitalSourceType: {SOURCE_TYPE} (made by limner: altered with trained models)"
 """The mark as a sentence, for containers that keep only text."""
 
+_C2PA_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".gif", ".mp4", ".m4v", ".mov")
 _XMP_UUID = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 _MARK = re.compile(rb"DigitalSourceType(?:>|=\"|: )\s*(http://cv\.iptc\.org/newscodes/digitalsourcetype/\w+)")
 
@@ -172,19 +174,36 @@ def read_mark(path: str | Path) -> str | None:
 def sign_if_asked(path: Path, title: str) -> None:
     """Sign a finished file with C2PA when LIMNER_C2PA_CERT and LIMNER_C2PA_KEY name a certificate and a key (PEM).
 
+    The key is an ECDSA one on P-256; the manifest says "created", with the same digital source type as the mark.
+
     Args:
-        path: the file, replaced by its signed version.
+        path: the file, replaced by its signed version. Kinds that C2PA does not know (MKV, WebM, BMP) stay unsigned.
         title: the name that the manifest gives it.
 
     Raises:
-        FileProblem: the certificate or the key is missing, or the file could not be signed.
+        FileProblem: the certificate or the key cannot be read or used.
         MissingExtra: signing is asked for and `c2pa-python` is not installed.
     """
     certificate, key = os.environ.get("LIMNER_C2PA_CERT"), os.environ.get("LIMNER_C2PA_KEY")
-    if not certificate or not key:
+    if not certificate or not key or path.suffix.lower() not in _C2PA_SUFFIXES:
         return
     try:
         import c2pa
     except ImportError:
         raise MissingExtra("signing needs c2pa-python: pip install 'limner[provenance]'") from None
-    raise FileProblem(f"{path} ({title}) could not be signed with {c2pa.__name__}")
+    chain, secret = (check_file(p, "PEM file for signing").read_bytes() for p in (certificate, key))
+    created = {"action": "c2pa.created", "digitalSourceType": SOURCE_TYPE, "softwareAgent": {"name": "limner"}}
+    manifest = {
+        "title": title,
+        "claim_generator_info": [{"name": "limner"}],
+        "assertions": [{"label": "c2pa.actions.v2", "data": {"actions": [created]}}],
+    }
+    signed = temporary_beside(path)
+    try:
+        signer = c2pa.Signer.from_info(c2pa.C2paSignerInfo(b"es256", chain, secret, None))
+        c2pa.Builder(manifest).sign_file(str(path), str(signed), signer)
+        os.replace(signed, path)
+    except c2pa.C2paError as problem:
+        raise FileProblem(f"{title} could not be signed with {certificate}: {problem}") from None
+    finally:
+        remove_quietly(signed)

@@ -153,8 +153,8 @@ def _lay_onto(positions: Float[ndarray, "J 3"], joints: dict[str, int]) -> Float
     """Return the world rotations that bring SMPL's T pose onto a pose of the source.
 
     The trunk is turned as a whole, for the bones of a spine lie differently in every skeleton while the person
-    stands the same; limbs follow their parent by the smallest turn that lays bone onto bone; feet are turned about the vertical
-    only, for soles lie flat in both whatever the height of the ankle.
+    stands the same; limbs follow their parent by the smallest turn that lays bone onto bone; feet are turned about
+    the vertical only, for soles lie flat in both whatever the height of the ankle.
     """
     up, across = _trunk_axes(positions, joints)
     forward = _unit(np.cross(across, up))

@@ -71,7 +71,7 @@ class SoundTrack:
         self._stream = self._input.streams.audio[0]
         self._start = start
         self._output = output
-        if self._stream.codec_context.name in _COPIED[suffix]:
+        if self._stream.codec_context.codec.canonical_name in _COPIED[suffix]:
             self._target = output.add_stream_from_template(self._stream)
             self._packets = self._copied()
         else:

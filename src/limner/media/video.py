@@ -170,7 +170,8 @@ def _frame_rate(stream: av.VideoStream) -> Fraction:
     """Choose the exact rate of the even grid.
 
     The average is the container's frames over its time and right for even videos up to rounding of time stamps, so
-    it is set to a customary rate nearby; the guess is the finest step of the time stamps, right for phone videos that skip.
+    it is set to a customary rate nearby; the guess is the finest step of the time stamps, right for phone videos
+    that skip frames.
     """
     average, guessed = stream.average_rate, stream.guessed_rate
     if not average:
