@@ -224,7 +224,7 @@ def covered_texels(uv, size):
 
 def test_atlas_islands_do_not_overlap(body):
     assert body.uv.min() >= 0 and body.uv.max() <= 1
-    count = covered_texels(body.uv, 2048)
+    count = covered_texels(body.uv, 1024)
     assert count.max() == 1 and (count > 0).mean() > 0.5
 
 
