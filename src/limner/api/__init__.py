@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from limner.api.body_files import body
+    from limner.api.evaluation import ClipScores, SelfScores, evaluate_self
     from limner.api.health import Finding, doctor
     from limner.api.inputs import FilesReport
     from limner.api.pose_files import pose
-    from limner.motion import Report, SelfScores, evaluate_self, imitate, swap, view
+    from limner.motion import Report, imitate, swap, view
 
 __all__ = [
+    "ClipScores",
     "FilesReport",
     "Finding",
     "Report",
@@ -32,10 +34,11 @@ __all__ = [
 # Looked up when asked for: `doctor` must run where a dependency of the other verbs is broken.
 _HOMES = {
     "limner.api.body_files": ("body",),
+    "limner.api.evaluation": ("ClipScores", "SelfScores", "evaluate_self"),
     "limner.api.health": ("Finding", "doctor"),
     "limner.api.inputs": ("FilesReport",),
     "limner.api.pose_files": ("pose",),
-    "limner.motion": ("Report", "SelfScores", "evaluate_self", "imitate", "swap", "view"),
+    "limner.motion": ("Report", "imitate", "swap", "view"),
 }
 
 

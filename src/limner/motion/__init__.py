@@ -7,24 +7,21 @@ published ones.
 Papers: Liu et al. 2019 and 2021 (Liquid Warping GAN), Wexler et al. 2007 (completion).
 """
 
-from limner.motion.actor import Actor
+from limner.motion.actor import Actor, resize_photo
 from limner.motion.background import fill_background
 from limner.motion.driver import Driver, read_driver
-from limner.motion.evaluation import ClipScores, SelfScores, evaluate_self
 from limner.motion.jobs import Report, imitate, swap, view
 from limner.motion.parts import PARTS
 
 __all__ = [
     "PARTS",
     "Actor",
-    "ClipScores",
     "Driver",
     "Report",
-    "SelfScores",
-    "evaluate_self",
     "fill_background",
     "imitate",
     "read_driver",
+    "resize_photo",
     "swap",
     "view",
 ]

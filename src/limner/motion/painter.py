@@ -26,6 +26,8 @@ SAME_PLACE_M = (0.26, 0.12)
 """Rest places farther apart than the first belong to other parts of the person, nearer than the second to the same."""
 UPRIGHT = (0.75, 0.95)
 """How much of an outward step must lie in the photo's plane for the photo to say what is there: none, all."""
+STRETCH = (0.35, 0.75)
+"""Share of the frame's cosine to the skin that the photo's must have: below the first the photo's pixels would be stretched."""
 BAND_PX = 3.0
 EDGE_PX = (0.5, 3.0)
 SPREAD_CELL = 4
@@ -120,7 +122,10 @@ def _paint_layer(
     grow = figure.pixels_per_metre / appearance.figure.pixels_per_metre
     reach = appearance.reach_px * grow
     linear = _limb_maps(appearance.figure, figure, body)  # (V, 4)
-    columns = (appearance.figure.points, appearance.seen[:, None], linear, appearance.rest, layer.share[:, None])
+    seen = appearance.seen * smooth_step(
+        *STRETCH, appearance.facing / np.maximum(_facing(appearance, figure, body), 0.05)
+    )
+    columns = (appearance.figure.points, seen[:, None], linear, appearance.rest, layer.share[:, None])
     on_skin = sample_faces(raster, np.concatenate(columns, axis=1).astype(np.float32), body.faces, threads=threads)
     atlas_xy = atlas_uv * np.float32(len(appearance.atlas)) - np.float32(0.5)
     covered = raster.face_index >= 0
@@ -151,6 +156,12 @@ def _cut(raster: Raster, window: tuple[int, int, int, int]) -> Raster:
     top, bottom, left, right = window
     parts = (raster.face_index, raster.weights, raster.depth)
     return Raster(*(np.ascontiguousarray(part[top:bottom, left:right]) for part in parts))
+
+
+def _facing(appearance: Appearance, figure: Figure, body: BodyData) -> Float32[ndarray, "V"]:
+    """Cosine between the posed skin and the view, from the rest normals and the turned joints."""
+    towards = body.weights @ -figure.joint_rotations[:, 2, :]
+    return (towards * appearance.normals).sum(axis=1)
 
 
 def _limb_maps(source: Figure, target: Figure, body: BodyData) -> Float32[ndarray, "V 4"]:

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Bool, Float32, UInt8
 from numpy import ndarray
 
 from limner.body import BodyData
 from limner.motion.drawn import Figure
-from limner.motion.surface import mesh_edges, smooth_step, spread_in_picture, spread_on_mesh, vertex_normals
+from limner.motion.surface import disc, mesh_edges, smooth_step, spread_in_picture, spread_on_mesh, vertex_normals
 from limner.records import Raster
 from limner.render import rasterise_uv, sample_faces
 
@@ -25,8 +25,14 @@ ATLAS_SIDE = 1024
 ROUND_BODY = 30.0
 """How much stiffer the fill is round a limb than along it, so that hems and sleeves end at the same height all round."""
 DEPTH_SLACK_M = 0.012
-FACING = (0.12, 0.38)
-"""Cosine between the skin's normal and the view, where trust in the photo begins and is full."""
+FACING = (0.05, 0.2)
+STRICT_FACING = (0.25, 0.55)
+"""Cosine between the skin's normal and the view, where trust in the photo begins and is full: for pixels that are seen at
+a like angle again, and for the atlas, which is seen from everywhere."""
+FRINGE_M = 0.008
+"""Half the width of the narrowest thing beyond the body that is carried along; what is narrower is the mask's slack."""
+RIM_M = 0.02
+"""The atlas leaves out what lies so near to the mask's edge: colours of the background and of grazing light."""
 SOLID = 0.92
 """Mask value from which a pixel is surely person and its colour pure."""
 KNOWN = 40.0
@@ -38,8 +44,12 @@ PART_TIES = {
     frozenset({"arm", "hand"}): 0.3,
 }
 """How much of a fill crosses from one part to the next: a bare arm says nothing of a sleeveless back."""
-HAIR_TRUST = 3.0
+HAIR_TRUST = 0.5
+HAIRLINE_M = 0.025
+"""How far above the face list (brows) the forehead ends."""
+BEHIND_FACE_M = 0.05
 DETAIL_SHARE = 0.7
+DETAIL_LEVELS = 25.0
 DETAIL_M = 0.03
 """Structure finer than this is taken for the cloth's and repeated on its unseen side."""
 ARM_JOINTS = (13, 14, 16, 17, 18, 19, 20, 21, 22, 23)
@@ -57,7 +67,9 @@ class Appearance:
         beyond: (H, W) the part of `alpha` that lies outside the body's outline: hair, skirts, bags.
         place: (H, W, 3) rest place of the skin that each pixel shows, or of the nearest outline.
         figure: the body in the photo.
-        seen: (V,) trust in the photo at each vertex.
+        seen: (V,) trust in the photo at each vertex, for views like the photo's.
+        facing: (V,) cosine between the skin and the photo's view.
+        normals: (V, 3) of the rest body.
         atlas: (A, A, 3) colours of the whole skin.
         reach_px: how far from the outline the mask reaches.
         rest: (V, 3) the shaped body in T pose, metres.
@@ -69,6 +81,8 @@ class Appearance:
     place: Float32[ndarray, "H W 3"]
     figure: Figure
     seen: Float32[ndarray, "V"]
+    facing: Float32[ndarray, "V"]
+    normals: Float32[ndarray, "V 3"]
     atlas: UInt8[ndarray, "A A 3"]
     reach_px: float
     rest: Float32[ndarray, "V 3"]
@@ -90,11 +104,16 @@ def read_appearance(
         rest: (V, 3) the shaped body in T pose.
     """
     colour = _pure_colours(photo, alpha)
-    seen = trust(body, figure, alpha)
+    facing = -vertex_normals(figure.vertices, body.faces)[:, 2]
+    visible = _in_front(body, figure)
+    seen = _eased(body, visible * smooth_step(*FACING, facing) * _inside(figure, alpha, 1.0))
+    rim = max(1.0, RIM_M * figure.pixels_per_metre)
+    strict = _eased(body, visible * smooth_step(*STRICT_FACING, facing) * _inside(figure, alpha, rim))
     place, beyond, reach_px = _outside(figure, body, alpha, rest)
-    colours = _fill_colours(colour, body, figure, seen, rest)
-    atlas = _bake(colour, body, figure, seen, colours)
-    return Appearance(colour, alpha, beyond, place, figure, seen, atlas, reach_px, rest)
+    colours = _fill_colours(colour, body, figure, strict, rest)
+    atlas = _bake(colour, body, figure, strict, colours)
+    normals = vertex_normals(rest, body.faces)
+    return Appearance(colour, alpha, beyond, place, figure, seen, facing, normals, atlas, reach_px, rest)
 
 
 def _pure_colours(photo: UInt8[ndarray, "H W 3"], alpha: Float32[ndarray, "H W"]) -> UInt8[ndarray, "H W 3"]:
@@ -104,13 +123,15 @@ def _pure_colours(photo: UInt8[ndarray, "H W 3"], alpha: Float32[ndarray, "H W"]
     return np.clip(spread_in_picture(photo.astype(np.float32), solid), 0, 255).astype(np.uint8)
 
 
-def trust(body: BodyData, figure: Figure, alpha: Float32[ndarray, "H W"]) -> Float32[ndarray, "V"]:
-    """How far the photo shows each vertex: in front, turned to the viewer, inside the mask; eased towards the limits."""
-    visible = _in_front(body, figure)
-    facing = -vertex_normals(figure.vertices, body.faces)[:, 2]
-    solid = cv2.erode((alpha > 0.5).astype(np.float32), np.ones((3, 3), np.uint8), borderValue=1)
-    in_mask = _sample(solid, figure.points)
-    raw = visible * smooth_step(*FACING, facing) * in_mask
+def _inside(figure: Figure, alpha: Float32[ndarray, "H W"], margin_px: float) -> Float32[ndarray, "V"]:
+    """Whether each vertex lies inside the mask, away from its edge by a margin; the picture's border is no edge."""
+    person = cv2.copyMakeBorder((alpha > 0.5).astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_REPLICATE)
+    depth = cv2.distanceTransform(person, cv2.DIST_L2, 5)[1:-1, 1:-1]
+    return smooth_step(0.5 * margin_px, margin_px, _sample(depth, figure.points))
+
+
+def _eased(body: BodyData, raw: Float32[ndarray, "V"]) -> Float32[ndarray, "V"]:
+    """Trust that fades towards its limits instead of breaking off."""
     edges = mesh_edges(body.faces)
     easy = spread_on_mesh(raw[:, None], np.ones(len(raw)), edges, np.full(len(edges), 2.0), rest=0.0)[:, 0]
     return np.clip(np.minimum(raw, smooth_step(0.25, 0.75, easy)), 0, 1).astype(np.float32)
@@ -143,8 +164,13 @@ def _outside(
     place = spread_in_picture(place, covered.astype(np.float32))
     distance = cv2.distanceTransform((~covered).astype(np.uint8), cv2.DIST_L2, 5)
     inside = cv2.distanceTransform(covered.astype(np.uint8), cv2.DIST_L2, 5)
-    beyond = alpha * smooth_step(2.5, 0.5, inside)
-    far = distance[(alpha > 0.5) & ~covered]
+    person = (alpha > 0.5) & ~covered
+    bulk = cv2.morphologyEx(
+        person.astype(np.uint8), cv2.MORPH_OPEN, disc(max(1, round(FRINGE_M * figure.pixels_per_metre)))
+    )
+    bulk = cv2.dilate(bulk, disc(3)) > 0
+    beyond = alpha * smooth_step(2.5, 0.5, inside) * bulk
+    far = distance[person & bulk]
     reach_px = float(np.percentile(far, 99)) + 2.0 if len(far) else 2.0
     return place, beyond.astype(np.float32), reach_px
 
@@ -173,30 +199,40 @@ def _fill_colours(
         other = KNOWN * MIRROR_SHARE * seen[body.mirror_vertices] ** 2 * (1 - seen)
         values += own[body.mirror_vertices] * other[:, None]
         confidence = confidence + other
-    hair, is_hair = _hair(body, own, seen, rest)
-    values += HAIR_TRUST * (is_hair * (1 - seen))[:, None] * hair
-    confidence = confidence + HAIR_TRUST * is_hair * (1 - seen)
+    guess = _guess_hair(body, own, seen, rest)
+    if guess is not None:
+        is_hair, hair, is_bare = guess
+        confidence = np.where(is_bare, 0, confidence) + HAIR_TRUST * is_hair * (1 - seen)
+        values = np.where(is_bare[:, None], 0, values) + HAIR_TRUST * (is_hair * (1 - seen))[:, None] * hair
     edges = mesh_edges(body.faces)
     values /= np.maximum(confidence, 1e-6)[:, None]
     return spread_on_mesh(values, confidence, edges, _round_stiffness(body, edges, rest))
 
 
-def _hair(
+def _guess_hair(
     body: BodyData, own: Float32[ndarray, "V 3"], seen: Float32[ndarray, "V"], rest: Float32[ndarray, "V 3"]
-) -> tuple[Float32[ndarray, "3"], Float32[ndarray, "V"]]:
-    """The colour on top of the head, and where hair is to be expected: the head above the chin, without the face."""
-    is_hair = np.zeros(body.num_vertices, np.float32)
+) -> tuple[Bool[ndarray, "V"], Float32[ndarray, "3"], Bool[ndarray, "V"]] | None:
+    """Where hair is to be expected, the colour on top of the head, and where skin shows among it (ears).
+
+    Returns:
+        None where the body has no face list or the photo does not show the top of the head and the face.
+    """
     if "head" not in body.face_lists or "face" not in body.face_lists:
-        return np.zeros(3, np.float32), is_hair
+        return None
     head, face = (np.unique(body.faces[body.face_lists[name]]) for name in ("head", "face"))
-    chin, brow = rest[face, 1].min(), np.percentile(rest[face, 1], 80)
     scalp = np.setdiff1d(head, face)
-    top = scalp[(rest[scalp, 1] > brow) & (seen[scalp] > 0.5)]
-    if len(top) == 0:
-        return np.zeros(3, np.float32), is_hair
-    behind = rest[scalp, 2] < np.median(rest[face, 2]) - 0.05
-    is_hair[scalp[(rest[scalp, 1] > chin) & behind]] = 1
-    return np.median(own[top], axis=0).astype(np.float32), is_hair
+    hairline = rest[face, 1].max() + HAIRLINE_M
+    top, skin = scalp[(rest[scalp, 1] > hairline) & (seen[scalp] > 0.3)], face[seen[face] > 0.5]
+    if len(top) == 0 or len(skin) == 0:
+        return None
+    hair_colour, skin_colour = np.median(own[top], axis=0), np.median(own[skin], axis=0)
+    is_hair, is_bare = np.zeros(body.num_vertices, bool), np.zeros(body.num_vertices, bool)
+    behind = rest[scalp, 2] < np.median(rest[face, 2]) - BEHIND_FACE_M
+    region = scalp[(rest[scalp, 1] > rest[face, 1].min()) & behind]
+    is_hair[region] = True
+    off_hair, off_skin = (np.linalg.norm(own[region] - c, axis=1) for c in (hair_colour, skin_colour))
+    is_bare[region] = off_skin < off_hair
+    return is_hair, hair_colour.astype(np.float32), is_bare
 
 
 def _vertex_parts(body: BodyData) -> ndarray:
@@ -223,6 +259,9 @@ def _round_stiffness(body: BodyData, edges: ndarray, rest: Float32[ndarray, "V 3
         crosses = ((kinds == one).any(axis=1)) & ((kinds == other).any(axis=1))
         stiffness[crosses] *= tie
     if "face" in body.face_lists:
+        chin = rest[np.unique(body.faces[body.face_lists["face"]]), 1].min()
+        above = rest[edges, 1] > chin
+        stiffness[above[:, 0] != above[:, 1]] *= 0.1
         in_face = np.zeros(body.num_vertices, bool)
         in_face[np.unique(body.faces[body.face_lists["face"]])] = True
         stiffness[in_face[edges[:, 0]] != in_face[edges[:, 1]]] *= 1e-3
@@ -265,7 +304,7 @@ def _detail(
     """The photo's fine structure at each texel's own pixel, which for unseen skin is the cloth in front of it."""
     fine = colour.astype(np.float32)
     fine -= cv2.GaussianBlur(fine, (0, 0), max(1.0, DETAIL_M * figure.pixels_per_metre))
-    fine = np.clip(fine, -40, 40)
+    fine = np.clip(fine, -DETAIL_LEVELS, DETAIL_LEVELS)
     return cv2.remap(fine, np.ascontiguousarray(points), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 

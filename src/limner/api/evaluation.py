@@ -10,12 +10,12 @@ import numpy as np
 from jaxtyping import Float32
 from numpy import ndarray
 
+from limner.api.inputs import Progress
 from limner.body import fit_keypoints
 from limner.checks import NobodyFound
 from limner.media import Video, open_video
 from limner.metrics import psnr, ssim
-from limner.motion.actor import Actor, resize_photo
-from limner.motion.driver import Progress
+from limner.motion import Actor, resize_photo
 from limner.people import track_person
 from limner.records import Keypoints
 from limner.types import RgbImage
