@@ -1,8 +1,8 @@
 """People: who is where in a picture, and the same person through a video.
 
-In: RGB pictures (H, W, 3), uint8. Out: `People`: boxes in pixels with the detector's score, 33 landmarks each ("blazepose33":
-pixels, and metres about the middle of the hips), and masks at the picture's size, 0 to 1. Everybody of at least a sixth
-of the picture's height is searched for, in overlapping tiles.
+In: RGB pictures (H, W, 3), uint8. Out: `People`: boxes in pixels with a score, 33 landmarks each ("blazepose33":
+pixels, and metres about the middle of the hips), and masks at the picture's size, 0 to 1. Everybody of at least a
+sixth of the picture's height is searched for, in overlapping tiles.
 Papers: Bazarevsky et al. 2020, "BlazePose: On-device Real-time Body Pose Tracking"; Rother et al. 2004, "GrabCut";
 He et al. 2010, "Guided Image Filtering".
 """

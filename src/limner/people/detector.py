@@ -106,8 +106,8 @@ class Detector:
 def search_squares(size_hw: tuple[int, int], smallest: float = 1 / 6) -> list[tuple[float, float, float]]:
     """Return the squares (left, top, side in pixels) that together show everyone of at least `smallest` x the height.
 
-    The first square holds the whole picture. Each further layer has squares `_LAYER_STEP` times smaller that overlap by half,
-    down to squares in which the smallest person is `_EASY_HEIGHT` of the side.
+    The first square holds the whole picture. Each further layer has squares `_LAYER_STEP` times smaller that overlap
+    by half, down to squares in which the smallest person is `_EASY_HEIGHT` of the side.
     """
     height, width = size_hw
     longest = float(max(height, width))
@@ -121,7 +121,7 @@ def search_squares(size_hw: tuple[int, int], smallest: float = 1 / 6) -> list[tu
 
 
 def _starts(length: int, side: float) -> list[float]:
-    """Where squares begin along one axis: overlapping by half or more, or one in the middle where it is longer than the axis."""
+    """Where squares begin along one axis: overlapping by half or more; one, centred, if it is longer than the axis."""
     if side >= length:
         return [(length - side) / 2]
     count = int(np.ceil((length - side) / (side / 2) - 1e-9)) + 1

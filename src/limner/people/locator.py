@@ -8,7 +8,7 @@ from typing import Literal
 
 import cv2
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float, Float32
 from numpy import ndarray
 
 from limner.checks import InputError, check_shape
@@ -31,8 +31,8 @@ class People:
 
     Attributes:
         boxes: round what is visible of each; the score is `Locator.settle`'s.
-        keypoints: "blazepose33" with world points. A point's score is the probability that it is visible, a tenth of it
-            where it lies beyond the picture's border.
+        keypoints: "blazepose33" with world points. A point's score is the probability that it is visible, a tenth of
+            it where it lies beyond the picture's border.
         regions: the rotated squares that the landmark network looked at.
     """
 
@@ -71,8 +71,12 @@ class Locator:
         Returns:
             The people, largest box first; an empty record where there is nobody.
 
-        Source: Bazarevsky et al. 2020, "BlazePose: On-device Real-time Body Pose Tracking", for the networks; the search
-            in tiles, the second look and the suppression are ours: the detector was made for one large person.
+        Raises:
+            InputError: the picture is not RGB of 8 bits.
+
+        Source: Bazarevsky et al. 2020, "BlazePose: On-device Real-time Body Pose Tracking", for the networks; the
+            search in tiles, the second looks and the suppression are limner's: the detector was made for one large
+            person.
         """
         check_picture(image)
         candidates = self.detector.search(image, _WORTH_A_LOOK, smallest)
@@ -90,8 +94,8 @@ class Locator:
         """Look twice, the second time where the first skeleton points, and return a score and the second skeleton.
 
         The score is the geometric mean of the detector's score, the likeness of the two skeletons and the mean
-        visibility. On things that are no person the network still draws a skeleton with presence near 1, but another one
-        each time: of 100 photos of clothes the detector alone (at 0.5) calls 10 a person.
+        visibility. On things that are no person the network still draws a skeleton with presence near 1, but another
+        one each time: of 100 photos of clothes 6 pass the detector and presence (both at 0.5), 1 passes this score.
         """
         first = self.landmarks(image, region)
         second = self.landmarks(image, first.next_region, with_mask=True)
@@ -180,7 +184,9 @@ def _largest_part(mask: ndarray) -> ndarray:
     return mask if count < 3 else labels == 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())
 
 
-def square_overlap(first: list[Region], second: list[Region]) -> ndarray:
+def square_overlap(first: list[Region], second: list[Region]) -> Float[ndarray, "N M"]:
+    """Return intersection over union of the regions' squares, as if none were turned."""
+
     def squares(regions: list[Region]) -> ndarray:
         return np.array([[r.x - r.side / 2, r.y - r.side / 2, r.x + r.side / 2, r.y + r.side / 2] for r in regions])
 
@@ -198,7 +204,7 @@ def distinct_regions(regions: list[Region]) -> list[int]:
 
 
 def skeleton_similarity(first: Landmarks, second: Landmarks) -> float:
-    """Return COCO's object keypoint similarity of two skeletons, with one spread (0.1 of the body's size) for all points."""
+    """Return COCO's object keypoint similarity of two skeletons, with one spread for all points, 0.1 of the body."""
     size = np.sqrt(np.ptp(first.xy, axis=0).prod() + np.ptp(second.xy, axis=0).prod()) / np.sqrt(2)
     distance = np.linalg.norm(first.xy - second.xy, axis=1) / max(float(size), 1e-6)
     return float(np.exp(-(distance**2) / (2 * 0.1**2)).mean())

@@ -1,7 +1,7 @@
 """Regions: rotated squares of a picture that a network looks at, and the warps into and out of them.
 
-A region's own coordinates run from 0 to 1 across the square, x along its top edge. In the picture a pixel's centre lies at
-an integer, so the picture spans -0.5 to w - 0.5.
+A region's own coordinates run from 0 to 1 across the square, x along its top edge. In the picture a pixel's centre lies
+at an integer, so the picture spans -0.5 to w - 0.5.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The same person through a video: landmarks lead to the next frame's region, the detector looks again when they fail."""
+"""The same person through a video: landmarks lead to the next frame's region, the detector looks now and then."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def track_person(
 
     Yields:
         The frame's number from 0, the keypoints (one row, "blazepose33" with world points) or None where the person is
-        not seen, and the mask or None. Every frame gives one answer, in order. Somebody else who enters after the person
-        has left is told apart by position and by the colours of the clothes.
+        not seen, and the mask or None. Every frame gives one answer, in order. Somebody else who enters after the
+        person has left is told apart by position and by the colours of the clothes.
 
     Raises:
         InputError: `person` is negative, or a frame is no RGB picture.

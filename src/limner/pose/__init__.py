@@ -1,8 +1,8 @@
 """Pose: 2D joints of people, the registry of skeletons, and overlays.
 
-In: RGB pictures (H, W, 3), uint8, and who is in them. Out: `Keypoints`: (x, y) pixels with pixel centres at integers and a
-score from 0 to 1, in any skeleton of the registry; an unknown joint scores 0. For now the joints are the locator's own
-landmarks.
+In: RGB pictures (H, W, 3), uint8, and who is in them. Out: `Keypoints`: (x, y) pixels with pixel centres at integers
+and a score from 0 to 1, in any skeleton of the registry; an unknown joint scores 0. For now the joints are the
+locator's own landmarks.
 Papers: Bazarevsky et al. 2020, "BlazePose"; Sun et al. 2019, "Deep High-Resolution Representation Learning".
 """
 

@@ -11,11 +11,11 @@ from jaxtyping import Float64, Int64
 from numpy import ndarray
 
 # Places of LSP's 14 joints (right ankle ... left wrist, neck, head top) in other orders.
-LSP_FROM_MPI_INF_3DHP_28: Int64[ndarray, "14"] = np.array([25, 24, 23, 18, 19, 20, 16, 15, 14, 9, 10, 11, 5, 7])
-LSP_FROM_MPI_INF_3DHP_17: Int64[ndarray, "14"] = np.array([10, 9, 8, 11, 12, 13, 4, 3, 2, 5, 6, 7, 1, 0])
-LSP_FROM_MPII: Int64[ndarray, "14"] = np.array([0, 1, 2, 3, 4, 5, 10, 11, 12, 13, 14, 15, 8, 9])
-LSP_FROM_AI_CHALLENGER: Int64[ndarray, "14"] = np.array([8, 7, 6, 9, 10, 11, 2, 1, 0, 3, 4, 5, 13, 12])
-LSP_LIMBS_FROM_COCO: Int64[ndarray, "12"] = np.array([16, 14, 12, 11, 13, 15, 10, 8, 6, 5, 7, 9])
+LSP_FROM_MPI_INF_3DHP_28: Int64[ndarray, 14] = np.array([25, 24, 23, 18, 19, 20, 16, 15, 14, 9, 10, 11, 5, 7])
+LSP_FROM_MPI_INF_3DHP_17: Int64[ndarray, 14] = np.array([10, 9, 8, 11, 12, 13, 4, 3, 2, 5, 6, 7, 1, 0])
+LSP_FROM_MPII: Int64[ndarray, 14] = np.array([0, 1, 2, 3, 4, 5, 10, 11, 12, 13, 14, 15, 8, 9])
+LSP_FROM_AI_CHALLENGER: Int64[ndarray, 14] = np.array([8, 7, 6, 9, 10, 11, 2, 1, 0, 3, 4, 5, 13, 12])
+LSP_LIMBS_FROM_COCO: Int64[ndarray, 12] = np.array([16, 14, 12, 11, 13, 15, 10, 8, 6, 5, 7, 9])
 
 _TALL = 150.0  # pixels from the lowest to the highest joint, measured along the box's diagonal
 
@@ -27,7 +27,7 @@ def cocoplus_from_coco(coco: Float64[ndarray, "N 17 3"]) -> Float64[ndarray, "N 
 
 
 def lsp_from_coco(coco: Float64[ndarray, "N 17 3"]) -> Float64[ndarray, "N 14 3"]:
-    """Return COCO's joints in LSP order with weights 0, 0.5 (occluded), 1; neck and head top lie on the nose, weight 0."""
+    """Return COCO's joints in LSP order, weights 0, 0.5 (occluded) or 1; neck and head top: the nose, weight 0."""
     joints = np.concatenate([coco[:, LSP_LIMBS_FROM_COCO], np.repeat(coco[:, :1], 2, axis=1)], axis=1)
     joints[:, :, 2] /= 2
     joints[:, 12:, 2] = 0
@@ -42,7 +42,7 @@ def lsp_from_ai_challenger(joints: Float64[ndarray, "N 14 3"]) -> Float64[ndarra
 
 
 def lsp_from_mpii(mpii: Float64[ndarray, "N 16 3"]) -> Float64[ndarray, "N 14 3"]:
-    """Return MPII's joints in LSP order, flag 1 where annotated; a joint of three times -1 is absent and becomes zeros."""
+    """Return MPII's joints in LSP order, flag 1 where annotated; a joint (-1, -1, -1) is absent and becomes zeros."""
     ordered = mpii[:, LSP_FROM_MPII].copy()
     absent = (ordered == -1).all(axis=2)
     ordered[:, :, 2] = 1

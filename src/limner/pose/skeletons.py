@@ -7,7 +7,7 @@ person's own.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cache, cached_property
 from typing import get_args
 
 import numpy as np
@@ -161,7 +161,7 @@ _SUBSTITUTES: dict[str, list[tuple[str, ...]]] = {
 }
 
 
-@lru_cache(maxsize=None)
+@cache
 def conversion(source: SkeletonName, target: SkeletonName) -> Float32[ndarray, "K J"]:
     """Return the matrix that takes joints of `source` to joints of `target`: rows of means, or of zeros where unknown.
 
@@ -188,9 +188,9 @@ def convert(keypoints: Keypoints, to: SkeletonName) -> Keypoints:
         to: the name of the wanted skeleton.
 
     Returns:
-        Joints of the same name are kept. Middle points (neck, pelvis, spine) are means, with the lowest of their scores.
-        Joints that cannot be told score 0 and lie on the mean of the known ones. Joints of one name mark slightly other
-        spots in other skeletons (SMPL's hips lie below those that people mark in photos); that is not corrected here.
+        Joints of the same name are kept. Middle points (neck, pelvis, spine) are means, with the lowest of their
+        scores. Joints that cannot be told score 0 and lie on the mean of the known ones. Joints of one name mark
+        slightly other spots in other skeletons (SMPL's hips lie below those marked in photos); that is not corrected.
 
     Raises:
         InputError: a skeleton's name is not in the registry.
