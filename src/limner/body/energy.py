@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from limner.body import lie
+from limner.body import blas, lie
 from limner.body.limits import ACTIVE_JOINTS, joint_limits, plain_prior, standing_spread
 from limner.body.observations import SPREAD, Observations, bone_matrix
 from limner.body.solver import NormalEquations
@@ -160,7 +160,7 @@ class Energy:
         spread = self.seen.bone_spread * self.bone_length * self.weights.direction
         # Depth is what the world landmarks are asked for; the picture itself tells x and y better.
         axes = np.array([0.5, 0.5, 1.0])
-        vector = np.einsum("bk,tkc->tbc", self.seen.bones, posed.points)
+        vector = blas.einsum("bk,tkc->tbc", self.seen.bones, posed.points)
         unit = axes / spread[:, None]
         residual = (vector - self.bone_length[:, None] * self.seen.directions) * unit
         weight, cost = _geman_mcclure(residual, self.seen.bone_confidence**2, self.weights.direction_cut)
@@ -168,8 +168,8 @@ class Energy:
         if sums.normal is None:
             return
         rows = np.zeros((*residual.shape, self.num_unknowns))
-        rows[..., _TURNS] = np.einsum("bk,tkcd->tbcd", self.seen.bones, sums.turns, optimize=True) * unit[..., None]
-        by_betas = np.einsum("bk,tkcs->tbcs", self.seen.bones, sums.betas, optimize=True) * unit[..., None]
+        rows[..., _TURNS] = blas.einsum("bk,tkcd->tbcd", self.seen.bones, sums.turns) * unit[..., None]
+        by_betas = blas.einsum("bk,tkcs->tbcs", self.seen.bones, sums.betas) * unit[..., None]
         count = (len(residual), residual.shape[1] * 3)
         sums.normal.add(
             residual.reshape(count),
@@ -195,11 +195,11 @@ class Energy:
         weight += share**2 / self.stand_spread[joints] ** 2
         pull = limit / _LIMIT_SPREAD + prior * np.sqrt(self.weights.prior) / self.prior_spread[joints]
         pull += share**2 * stand / self.stand_spread[joints]
-        blocks = np.einsum("tjab,tja,tjac->tjbc", turn, weight, turn, optimize=True)
+        blocks = blas.einsum("tjab,tja,tjac->tjbc", turn, weight, turn)
         for n in range(len(joints)):
             columns = slice(6 + 3 * n, 9 + 3 * n)
             sums.normal.diagonal[:, columns, columns] += blocks[:, n]
-        sums.normal.gradient[:, 6:] += np.einsum("tjab,tja->tjb", turn, pull).reshape(len(rotvec), -1)
+        sums.normal.gradient[:, 6:] += blas.einsum("tjab,tja->tjb", turn, pull).reshape(len(rotvec), -1)
 
     def _upright(self, posed: PosedPoints, sums: _Sums) -> None:
         """A torso or leg that is nearly upright is upright: a lean of some degrees to or from the viewer is not seen."""
@@ -212,8 +212,8 @@ class Energy:
         if sums.normal is None:
             return
         rows = np.zeros((*residual.shape, self.num_unknowns))
-        rows[..., _TURNS] = np.einsum("bk,tkd->tbd", self.upright, sums.turns[:, :, 2]) * unit[:, None]
-        by_betas = np.einsum("bk,tks->tbs", self.upright, sums.betas[:, :, 2]) * unit[:, None]
+        rows[..., _TURNS] = blas.einsum("bk,tkd->tbd", self.upright, sums.turns[:, :, 2]) * unit[:, None]
+        by_betas = blas.einsum("bk,tks->tbs", self.upright, sums.betas[:, :, 2]) * unit[:, None]
         sums.normal.add(residual, rows, by_betas, weight)
 
     def _shape(self, state: State, sums: _Sums) -> None:

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy.ndimage import gaussian_filter1d
 
-from limner.body import initial
+from limner.body import blas, initial
 from limner.body.energy import Energy, State, Weights
 from limner.body.observations import Observations, bone_matrix, levelled
 from limner.body.smoothing import fill_gaps, fill_rotations
@@ -84,7 +84,7 @@ def _seen_directions(body: SparseBody, observations: Observations) -> dict[str, 
 def _lifted(body: SparseBody, observations: Observations, names: list[str]) -> dict[str, ndarray]:
     """Return bone directions from the picture alone: the torso turned as its width says, limbs in the picture's plane."""
     rest = _rest_bones(body, observations)
-    flat = np.einsum("bk,tkc->tbc", observations.bones, observations.xy)
+    flat = blas.einsum("bk,tkc->tbc", observations.bones, observations.xy)
     length = {name: np.linalg.norm(rest[name]) for name in names}
     flat_length = np.linalg.norm(flat, axis=-1)
     seen = np.array([length[name] for name in names])
@@ -144,7 +144,11 @@ def fit(body: SparseBody, observations: Observations, weights: Weights | None = 
         observations: keypoints of one person in T frames.
         weights: of the terms; the defaults suit BlazePose's keypoints.
     """
-    weights = weights or Weights()
+    with blas.one_thread():
+        return _fitted(body, observations, weights or Weights())
+
+
+def _fitted(body: SparseBody, observations: Observations, weights: Weights) -> State:
     video = observations.frame_rate is not None and len(observations) > 2
     observations = levelled(observations)
     state = _start(body, observations, _seen_directions(body, observations))

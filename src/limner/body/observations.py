@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
 
+from limner.body import blas
 from limner.body.camera import picture_from_pixels
 from limner.records import Keypoints
 
@@ -143,7 +144,7 @@ def observe(
     bones, spread, _ = bone_matrix(names)
     directions, bone_confidence = None, np.zeros((len(xy), len(bones)))
     if keypoints.world is not None and len(bones):
-        vectors = np.einsum("bk,tkc->tbc", bones, keypoints.world.astype(np.float64))
+        vectors = blas.einsum("bk,tkc->tbc", bones, keypoints.world.astype(np.float64))
         length = np.linalg.norm(vectors, axis=-1, keepdims=True)
         directions = vectors / np.maximum(length, 1e-6)
         ends = np.abs(bones) > 0

@@ -11,7 +11,8 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
-from scipy.linalg import cho_factor, cho_solve, solve_triangular
+
+from limner.body import blas
 
 
 class NormalEquations:
@@ -45,14 +46,14 @@ class NormalEquations:
         """Add rows that see one frame each."""
         weighted = by_pose * weight[..., None]
         transposed = weighted.transpose(0, 2, 1)
-        self.diagonal += transposed @ by_pose
-        self.gradient += (transposed @ residual[..., None])[..., 0]
+        self.diagonal += blas.matmul(transposed, by_pose)
+        self.gradient += blas.matmul(transposed, residual[..., None])[..., 0]
         if by_betas is None:
             return
-        self.border += transposed @ by_betas
+        self.border += blas.matmul(transposed, by_betas)
         flat = (by_betas * weight[..., None]).reshape(-1, by_betas.shape[-1])
-        self.corner += flat.T @ by_betas.reshape(-1, by_betas.shape[-1])
-        self.gradient_betas += flat.T @ residual.ravel()
+        self.corner += blas.matmul(flat.T, by_betas.reshape(-1, by_betas.shape[-1]))
+        self.gradient_betas += blas.matmul(flat.T, residual.ravel())
 
     def add_across(
         self,
@@ -68,9 +69,9 @@ class NormalEquations:
         bands = (self.diagonal, self.next_one, self.next_two)
         for i, left in enumerate(stencil):
             weighted = (by_pose[i : i + count] * (left * weight)[..., None]).transpose(0, 2, 1)
-            self.gradient[i : i + count] += (weighted @ residual[..., None])[..., 0]
+            self.gradient[i : i + count] += blas.matmul(weighted, residual[..., None])[..., 0]
             for j in range(i, len(stencil)):
-                bands[j - i][i : i + count] += stencil[j] * (weighted @ by_pose[j : j + count])
+                bands[j - i][i : i + count] += stencil[j] * blas.matmul(weighted, by_pose[j : j + count])
 
     def solve(
         self, damping: Float[ndarray, "T"], *, with_betas: bool
@@ -84,7 +85,7 @@ class NormalEquations:
         if with_betas:
             right = np.concatenate([right, self.border], axis=2)
         if self.next_one is None:
-            solved = np.linalg.solve(diagonal, right)
+            solved = blas.solve(diagonal, right)
         else:
             solved = _solve_band(diagonal, self.next_one, self.next_two, right)
         step = solved[..., 0]
@@ -92,9 +93,9 @@ class NormalEquations:
             return step, np.zeros(len(self.corner))
         border = self.border.reshape(-1, len(self.corner))
         by_border = solved[..., 1:].reshape(border.shape)
-        corner = self.corner + np.diag(np.diag(self.corner)) * damping.mean() - border.T @ by_border
-        step_betas = np.linalg.solve(corner, -self.gradient_betas - border.T @ step.ravel())
-        return step - (solved[..., 1:] @ step_betas), step_betas
+        corner = self.corner + np.diag(np.diag(self.corner)) * damping.mean() - blas.matmul(border.T, by_border)
+        step_betas = blas.solve(corner, -self.gradient_betas - blas.matmul(border.T, step.ravel()))
+        return step - blas.matmul(solved[..., 1:], step_betas), step_betas
 
 
 def _paired(blocks: ndarray, next_one: ndarray, next_two: ndarray) -> tuple[ndarray, ndarray]:
@@ -123,13 +124,13 @@ def _solve_band(diagonal: ndarray, next_one: ndarray, next_two: ndarray, right: 
     right = right.reshape(len(own), 2 * size, columns).copy()
     factors = []
     for n in range(len(own)):
-        factors.append(cho_factor(own[n], lower=True, check_finite=False))
+        factors.append(blas.factor(own[n]))
         if n + 1 < len(own):
-            half = solve_triangular(factors[n][0], upper[n], lower=True, check_finite=False)
-            own[n + 1] -= half.T @ half
-            right[n + 1] -= half.T @ solve_triangular(factors[n][0], right[n], lower=True, check_finite=False)
+            half = blas.solve_half(factors[n], upper[n])
+            own[n + 1] -= blas.matmul(half.T, half)
+            right[n + 1] -= blas.matmul(half.T, blas.solve_half(factors[n], right[n]))
     for n in range(len(own) - 1, -1, -1):
         if n + 1 < len(own):
-            right[n] -= upper[n] @ right[n + 1]
-        right[n] = cho_solve(factors[n], right[n], check_finite=False)
+            right[n] -= blas.matmul(upper[n], right[n + 1])
+        right[n] = blas.solve_factored(factors[n], right[n])
     return right.reshape(-1, size, columns)[:num_frames]

@@ -20,6 +20,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy import sparse
 
+from limner.body import blas
 from limner.body.smpl import NUM_JOINTS, BodyData
 
 __all__ = ["PosedPoints", "SparseBody"]
@@ -61,9 +62,9 @@ class SparseBody:
         joints_by_beta = np.asarray(data.J_regressor @ flat).reshape(NUM_JOINTS, 3, -1)
         self.parents, self.num_betas = data.parents, data.num_betas
         self.share = dense @ skin  # (K, 24)
-        self.about = np.einsum("ku,uj,uc->kjc", dense, skin, rest, optimize=True)
+        self.about = blas.einsum("ku,uj,uc->kjc", dense, skin, rest)
         self.about -= self.share[..., None] * joints
-        self.about_by_beta = np.einsum("ku,uj,ucs->kjcs", dense, skin, directions, optimize=True)
+        self.about_by_beta = blas.einsum("ku,uj,ucs->kjcs", dense, skin, directions)
         self.about_by_beta -= self.share[..., None, None] * joints_by_beta
         self.joints, self.joints_by_beta = joints, joints_by_beta
         self.present = np.asarray(regressor.sum(1)).ravel() > 0.5
@@ -91,14 +92,14 @@ class SparseBody:
             parent = self.parents[joint]
             world[:, joint] = world[:, parent] @ rotmats[:, joint]
             places[:, joint] = places[:, parent] + world[:, parent] @ (joints[joint] - joints[parent])
-        carried = np.einsum("tjab,kjb->tkja", world, about, optimize=True)
+        carried = blas.einsum("tjab,kjb->tkja", world, about)
         carried += self.share[..., None] * places[:, None]
         return PosedPoints(carried.sum(2), world, places, carried)
 
     def by_rotations(self, posed: PosedPoints, joints: ndarray) -> Float[ndarray, "T K 3 D"]:
         """Return the derivative of the keypoints by turns of `joints` in their own axes, three columns a joint."""
         below = self.below[joints]  # (n, 24)
-        arm = np.einsum("nj,tkja->tkna", below, posed.carried, optimize=True)
+        arm = blas.einsum("nj,tkja->tkna", below, posed.carried)
         arm -= (self.share @ below.T)[..., None] * posed.places[:, None, joints]
         axes = posed.world[:, joints]  # (T, n, 3, 3): columns are the joint's own axes
         out = np.empty((*arm.shape[:2], 3, len(joints), 3))
@@ -115,5 +116,5 @@ class SparseBody:
             parent = self.parents[joint]
             bone = self.joints_by_beta[joint] - self.joints_by_beta[parent]
             shift[:, joint] = shift[:, parent] + posed.world[:, parent] @ bone
-        out = np.einsum("tjab,kjbs->tkas", posed.world, self.about_by_beta, optimize=True)
-        return out + np.einsum("kj,tjas->tkas", self.share, shift, optimize=True)
+        out = blas.einsum("tjab,kjbs->tkas", posed.world, self.about_by_beta)
+        return out + blas.einsum("kj,tjas->tkas", self.share, shift)
