@@ -13,18 +13,17 @@ from numpy import ndarray
 
 
 def numbered_frames(count: int, size_hw: tuple[int, int] = (48, 64)) -> Iterator[ndarray]:
-    """Frames whose red says their number (4 a frame) and whose green marks the top left quarter."""
+    """Frames whose grey says their number (5 a frame, up to 51), with a white top left quarter."""
     height, width = size_hw
     for number in range(count):
-        frame = np.zeros((height, width, 3), np.uint8)
-        frame[..., 0] = 4 * number
-        frame[: height // 2, : width // 2, 1] = 200
+        frame = np.full((height, width, 3), 5 * number, np.uint8)
+        frame[: height // 2, : width // 2] = 255
         yield frame
 
 
 def frame_number(frame: ndarray) -> int:
     """Read the number off a decoded frame."""
-    return round(float(frame[-16:-4, -16:-4, 0].mean()) / 4)
+    return round(float(frame[-16:-4, -16:-4].mean()) / 5)
 
 
 def tone(seconds: float) -> ndarray:

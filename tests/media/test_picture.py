@@ -16,7 +16,7 @@ from limner.media.headers import read_header
 from limner.media.orientation import turn_upright
 from limner.media.picture import encode_image
 
-# 24x16: red on the left, blue top right, near-white bottom right; CMYK with Adobe's marker (inverted ink), by Pillow 12.
+# 24x16: red on the left, blue top right, near-white bottom right; CMYK with Adobe's marker, by Pillow 12.
 CMYK_JPEG = base64.b64decode(
     """
     /9j/7gAOQWRvYmUAZAAAAAAA/9sAQwACAQEBAQECAQEBAgICAgIEAwICAgIFBAQDBAYFBgYGBQYGBgcJCAYHCQcGBggLCAkKCgoKCgYICwwLCg
@@ -165,7 +165,7 @@ def test_name_in_any_script_is_read_and_written(tmp_path: Path, picture: np.ndar
 def test_min_side_refuses_a_picture_of_one_pixel(tmp_path: Path) -> None:
     write_image(tmp_path / "a.png", np.zeros((1, 1, 3), np.uint8))
     assert read_image(tmp_path / "a.png").shape == (1, 1, 3)
-    with pytest.raises(InputError, match="1x1 pixels; both sides must have at least 16"):
+    with pytest.raises(InputError, match=r"1x1 pixels; both sides must have at least 16"):
         read_image(tmp_path / "a.png", min_side=16)
 
 
@@ -204,7 +204,7 @@ def test_truncated_picture_is_an_error(
     if suffix == ".bmp":
         data = encode_image(image, suffix, synthetic=False)
     (tmp_path / "a").write_bytes(data[: int(len(data) * share)])
-    with pytest.raises(FileProblem, match="truncated|corrupt|not a picture"):
+    with pytest.raises(FileProblem, match=r"truncated|corrupt|not a picture"):
         read_image(tmp_path / "a")
 
 

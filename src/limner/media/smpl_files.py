@@ -119,6 +119,7 @@ def _pose_rotmats(arrays: dict[str, ndarray], path: Path) -> Float[ndarray, "T 2
             f"{path} has no motion that limner knows: it needs 'poses' and 'trans' or 'global_orient' and 'body_pose', "
             f"and has {sorted(arrays)}"
         )
+    check_frames(poses, path)
     poses = poses.reshape(len(poses), -1) if poses.ndim > 1 else poses.reshape(1, -1)
     if poses.shape[1] not in (66, 72, 156, 165):
         raise InputError(

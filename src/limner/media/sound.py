@@ -9,7 +9,8 @@ from pathlib import Path
 
 import av
 
-from limner.checks import FileProblem, check_file
+from limner.checks import check_file
+from limner.media.containers import open_container
 from limner.media.files import sequence_parts
 
 logger = logging.getLogger(__name__)
@@ -43,16 +44,13 @@ def sound_of(source: str | Path) -> tuple[Path, Fraction] | None:
     if path.is_dir() or sequence_parts(path):
         return None
     path = check_file(path, "video or sound file")
-    try:
-        with av.open(f"file:{path}", metadata_errors="replace") as container:
-            if not container.streams.audio:
-                return None
-            pictures = container.streams.video
-            if not pictures or pictures[0].start_time is None:
-                return path, Fraction(0)
-            return path, max(Fraction(0), pictures[0].start_time * pictures[0].time_base)
-    except av.error.FFmpegError:
-        raise FileProblem(f"{path} is neither a video nor a sound file, or its header is corrupt") from None
+    with open_container(path, "video or sound file") as container:
+        if not container.streams.audio:
+            return None
+        pictures = container.streams.video
+        if not pictures or pictures[0].start_time is None:
+            return path, Fraction(0)
+        return path, max(Fraction(0), pictures[0].start_time * pictures[0].time_base)
 
 
 class SoundTrack:
@@ -67,7 +65,7 @@ class SoundTrack:
 
     def __init__(self, source: Path, start: Fraction, output: av.container.OutputContainer, suffix: str) -> None:
         self._source = source
-        self._input = av.open(f"file:{source}", metadata_errors="replace")
+        self._input = open_container(source, "video or sound file")
         self._stream = self._input.streams.audio[0]
         self._start = start
         self._output = output

@@ -6,7 +6,6 @@ not square, and what is said about files that are broken. Memory does not grow w
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import re
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ import av.video.reformatter
 import numpy as np
 
 from limner.checks import FileProblem, InputError, check_file
+from limner.media.containers import opened
 from limner.media.files import PICTURE_SUFFIXES, sequence_parts
 from limner.media.orientation import orientation_of_matrix, turn_upright
 from limner.media.picture import read_image
@@ -26,18 +26,14 @@ from limner.types import RgbImage
 
 logger = logging.getLogger(__name__)
 
-# Playlists (hls, concat, dash, sdp) may name other files and addresses, and `tty` reads any text as a film: left out.
-_FORMATS = (
-    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,gif,apng,mpeg,mpegts,mpegvideo,flv,live_flv,asf,ogg,ivf,mxf,h264,hevc,"
-    "m4v,mjpeg,wav,mp3,aac,flac,rm,dv,nut,obu,av1,y4m,yuv4mpegpipe,w64,aiff,amr,ac3,eac3,caf"
-)
-
 _NOMINAL_RATES = tuple(
     Fraction(n) for n in (5, 6, 8, 10, 12, 15, 16, 18, 20, 24, 25, 30, 48, 50, 60, 90, 100, 120, 240)
 ) + tuple(Fraction(n * 1000, 1001) for n in (12, 15, 24, 30, 48, 60, 120, 240))
 
 _SEQUENCE_RATE = Fraction(25)
 _UNNAMED_COLORSPACE = 2
+_DECODE_TIMES = ("avi",)
+"""Containers that store when to decode and not when to show: their frames come in order with the decoding time."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +96,7 @@ def open_video(path: str | Path, *, frame_rate: Fraction | float | None = None) 
         height, width = read_image(pictures[0]).shape[:2]
         return Video(path, rate or _SEQUENCE_RATE, (height, width), len(pictures), False, pictures)
     path = check_file(path, "video")
-    with _opened(path) as container:
+    with opened(path) as container:
         stream = _picture_stream(container, path)
         own_rate = _frame_rate(stream)
         expected = _expected_frames(container, stream, rate or own_rate)
@@ -144,17 +140,6 @@ def _sequence_frames(pictures: tuple[Path, ...], size_hw: tuple[int, int]) -> It
                 f"{picture} is {image.shape[1]}x{image.shape[0]} pixels, the first one {size_hw[1]}x{size_hw[0]}"
             )
         yield image
-
-
-@contextlib.contextmanager
-def _opened(path: Path) -> Iterator[av.container.InputContainer]:
-    options = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
-    try:
-        container = av.open(f"file:{path}", metadata_errors="replace", container_options=options)
-    except (av.error.FFmpegError, ValueError):
-        raise FileProblem(f"{path} is not a video, or its header is corrupt or truncated") from None
-    with container:
-        yield container
 
 
 def _picture_stream(container: av.container.InputContainer, path: Path) -> av.VideoStream:
@@ -203,13 +188,14 @@ def _expected_frames(container: av.container.InputContainer, stream: av.VideoStr
 
 def _decoded_frames(path: Path) -> Iterator[tuple[Fraction | None, RgbImage, Fraction]]:
     """Decode and turn upright; yield the time (None if unstated), the picture, how long it is shown (0: unstated)."""
-    with _opened(path) as container:
+    with opened(path) as container:
         stream = _picture_stream(container, path)
         stream.thread_type = "AUTO"
         converter = _Converter(stream.sample_aspect_ratio)
         for frame in _whole_frames(container, stream, path):
             base = frame.time_base or stream.time_base or Fraction(1)
-            time = None if frame.pts is None else frame.pts * base
+            stamp = frame.dts if container.format.name in _DECODE_TIMES else frame.pts
+            time = None if stamp is None else stamp * base
             yield time, converter(frame), Fraction(frame.duration or 0) * base
 
 
@@ -217,7 +203,7 @@ def _whole_frames(
     container: av.container.InputContainer, stream: av.VideoStream, path: Path
 ) -> Iterator[av.VideoFrame]:
     """Decode every frame that is whole; leave out damaged ones with a warning, so the frame before stays longer."""
-    damaged = 0
+    whole = damaged = 0
     packets = container.demux(stream)
     while True:
         try:
@@ -237,11 +223,12 @@ def _whole_frames(
             if frame.is_corrupt:
                 damaged += 1
             else:
+                whole += 1
                 yield frame
-    if damaged:
-        logger.warning(
-            "%s is damaged: %d frames could not be decoded, those before them are shown instead", path, damaged
-        )
+    # An edit list may hide a few of the frames that the container counts; a twentieth missing is a file cut short.
+    if damaged or whole < 0.95 * stream.frames - 2:
+        stated = stream.frames or whole + damaged
+        logger.warning("%s is damaged or cut short: %d of %d frames could be decoded", path, whole, stated)
 
 
 class _Converter:
@@ -276,6 +263,7 @@ def _on_grid(
     more than half a step.
     """
     shown: RgbImage | None = None
+    latest: RgbImage | None = None
     start, step, distance, last_duration = Fraction(0), 0, Fraction(0), Fraction(0)
     next_time = Fraction(0)
     for time, image, duration in frames:
@@ -286,17 +274,21 @@ def _on_grid(
         position = (time - start) * rate
         nearest = round(position)
         if shown is not None and nearest > step:
-            yield from _repeated(shown, nearest - step)
+            yield from _held(shown, latest, nearest - step)
         elif shown is not None and (nearest < step or abs(position - nearest) >= distance):
+            # Too late for this step, but what is to be seen at the next one if nothing comes.
+            latest = image if nearest == step else latest
             continue
-        shown, step, distance, last_duration = image, nearest, abs(position - nearest), duration
+        shown = latest = image
+        step, distance, last_duration = nearest, abs(position - nearest), duration
     if shown is not None:
         held = max(1, round(last_duration * rate))
         # A last frame may claim any length; the container's own length bounds it.
-        yield from _repeated(shown, min(held, max(1, (expected or step + 1) - step)))
+        yield from _held(shown, latest, min(held, max(1, (expected or step + 1) - step)))
 
 
-def _repeated(image: RgbImage, count: int) -> Iterator[RgbImage]:
-    yield image
+def _held(shown: RgbImage, latest: RgbImage | None, count: int) -> Iterator[RgbImage]:
+    """Yield the picture of one step, then copies of the latest one for the steps after it."""
+    yield shown
     for _ in range(count - 1):
-        yield np.copy(image)
+        yield np.copy(shown if latest is None else latest)
