@@ -12,7 +12,7 @@ from numpy import ndarray
 
 from limner.checks import InputError, check_shape
 from limner.motion.membrane import integrate_gradients
-from limner.motion.patch_fill import fill_by_patches
+from limner.motion.patch_fill import fill_by_patches, smooth_fill
 from limner.types import RgbImage
 
 NAMED_COLOURS: dict[str, tuple[int, int, int]] = {
@@ -38,10 +38,10 @@ NAMED_COLOURS: dict[str, tuple[int, int, int]] = {
 
 
 MARGIN = 0.012
-"""How far the mask is grown, as a share of the picture's longer side: what masks miss of hair, fingers and soft edges."""
+"""How far the mask is grown, as a share of the picture's longer side, for the hair and fingers that masks miss."""
 
 SPECK_SHARE = 0.002
-"""Islands of background smaller than this share of the picture, as between two legs, are filled: they are mostly fringe."""
+"""Islands of background smaller than this share of the picture, as between two legs, are mostly fringe and filled."""
 
 BLEND = 3.0
 """Pixels over which the fill takes over from the photo, inside the grown mask."""
@@ -60,7 +60,7 @@ def fill_background(
         seed: of the search; equal seeds give equal pictures.
 
     Returns:
-        The photo without the person. Pixels outside the mask, grown by `MARGIN` of the longer side, are the photo's own.
+        The photo without the person; outside `grow_mask(mask, MARGIN of the longer side)` its pixels are the photo's own.
 
     Raises:
         ShapeError: mask and image differ in size, or the image has not three channels.
@@ -76,7 +76,13 @@ def fill_background(
     hole = grow_mask(mask, margin)
     if not hole.any():
         return image.copy()
-    filled = _fill(image.astype(np.float32), hole, grow_mask(mask, margin + max(2, margin // 2)), size_limit, seed)
+    filled = _fill(
+        np.ascontiguousarray(image, dtype=np.float32),
+        hole,
+        grow_mask(mask, margin + max(2, margin // 2)),
+        size_limit,
+        seed,
+    )
     depth = cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 5)
     share = np.clip(depth / (BLEND + 1), 0, 1)[..., None]
     blended = image + share * (filled - image)
@@ -94,10 +100,11 @@ def grow_mask(mask: Float32[ndarray, "H W"], margin: int) -> Bool[ndarray, "H W"
 
 
 def _fill(image: ndarray, hole: ndarray, barred: ndarray, size_limit: int, seed: int) -> ndarray:
+    if hole.all():
+        rim = np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])
+        return np.broadcast_to(np.median(rim, axis=0), image.shape)
     found = fill_by_patches(image, hole, barred, size_limit=size_limit, seed=seed)
-    if found is None:
-        return image
-    return integrate_gradients(found[0], hole, found[1])
+    return smooth_fill(image, hole) if found is None else integrate_gradients(found[0], hole, found[1])
 
 
 def compose_background(choice: str | Path | None, filled: RgbImage, size_hw: tuple[int, int]) -> RgbImage | None:

@@ -122,7 +122,7 @@ def _border_difference(image, hole, source):
 
 @njit(cache=True)
 def _residual(now, image, source, ties):
-    """How far each pixel of the hole is from what its neighbours ask; across a seam, the mean of both copies' gradients."""
+    """How far each pixel is from what its neighbours ask; where patches meet, the mean of both copies' gradients counts."""
     height, width = ties.hole.shape
     rest = np.zeros_like(now)
     for y in range(height):

@@ -14,6 +14,8 @@ nearby, above all from the same height, because walls and floors change least al
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import takewhile
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -24,18 +26,24 @@ from numpy import ndarray
 RADIUS = 3
 """Half the patch: 7 by 7 pixels, as in Wexler et al."""
 
-FALL_OFF = 1.2
+FALL_OFF = 1.4
 """How much less a pixel of the hole is trusted for every pixel of distance from the border (Wexler et al.: 1.3)."""
 
 LEAST_TRUST = 0.02
 
-NEARNESS_YX = (240.0, 60.0)
+NEARNESS_YX = (600.0, 60.0)
 """Cost of a patch from a whole longer side away, down and across, in squared grey levels summed over the channels."""
+
+SHARPNESS = 3.0
+"""How much good patches outweigh bad ones in a vote: at 1, as in Wexler et al., bricks and boards blur."""
 
 COARSEST_DEPTH = 4.0
 """The pyramid ends where no pixel of the hole lies deeper than this many pixels."""
 
 FEWEST_SOURCES = 64
+
+ROUNDS = (2, 16, 40, 60)
+"""Searches and votes at the work size, half, a quarter, and all smaller sizes, where they decide most and cost least."""
 
 
 @dataclass
@@ -56,7 +64,7 @@ class _Level:
     @property
     def targets(self) -> Int32[ndarray, "N 2"]:
         """Centres (row, column) of the patches that touch the hole, row by row."""
-        return np.argwhere(_grown(self.hole)).astype(np.int32)
+        return np.ascontiguousarray(np.argwhere(_grown(self.hole)), dtype=np.int32)
 
     @property
     def trust(self) -> Float32[ndarray, "H W"]:
@@ -67,10 +75,19 @@ class _Level:
 
 @dataclass
 class _Field:
-    """For each target patch the centre of the patch it copies; -1 in `source` where there is no target."""
+    """For each target patch the centre of the patch it copies, -1 where there is no target, and what that costs."""
 
     source: Int32[ndarray, "H W 2"]
     cost: Float32[ndarray, "H W"]
+
+
+class _View(NamedTuple):
+    """What the search looks at; image and trust are padded by RADIUS, trust with zeros."""
+
+    image: Float32[ndarray, "H2 W2 3"]
+    trust: Float32[ndarray, "H2 W2"]
+    valid: Bool[ndarray, "H W"]
+    nearness: Float32[ndarray, "2"]
 
 
 def fill_by_patches(
@@ -96,27 +113,28 @@ def fill_by_patches(
 
     Source: Wexler et al. 2007 and Barnes et al. 2009; the module lists the differences.
     """
-    levels = _pyramid(image, hole, barred)
-    while levels and np.count_nonzero(levels[-1].valid) < FEWEST_SOURCES:
-        levels.pop()
+    levels = list(takewhile(lambda level: level.valid.sum() >= FEWEST_SOURCES, _pyramid(image, hole, barred)))
     if not levels:
         return None
-    levels[-1].image = cv2.inpaint(
-        levels[-1].image.round().astype(np.uint8), levels[-1].hole.astype(np.uint8), 3, cv2.INPAINT_TELEA
-    ).astype(np.float32)
+    levels[-1].image = smooth_fill(levels[-1].image, levels[-1].hole)
+    sizes = [max(level.hole.shape) for level in levels]
     field = None
     for index in reversed(range(len(levels))):
-        level = levels[index]
-        start = _random_field(level, seed) if field is None else _upscaled(field, level, seed)
-        thorough = max(level.hole.shape) <= size_limit
-        rounds = _rounds(index, len(levels)) if thorough else 1
-        field = _settle(level, start, rounds=rounds, thorough=thorough, first=field is None, seed=seed + index)
+        first = field is None
+        field = _random_field(levels[index], seed) if field is None else _upscaled(field, levels[index], seed)
+        halvings = sum(size <= size_limit for size in sizes[:index])
+        rounds = ROUNDS[-1] if first else ROUNDS[min(halvings, len(ROUNDS) - 1)]
+        if sizes[index] > size_limit:
+            _settle(levels[index], field, rounds=1, passes=1, reach=2, seed=seed + index)
+        else:
+            _settle(levels[index], field, rounds=rounds, passes=2, reach=sizes[index], seed=seed + index)
     return levels[0].image, field.source
 
 
-def _rounds(index: int, count: int) -> int:
-    """How often to search and vote: often where the picture is small and its content is decided."""
-    return 14 if index == count - 1 else min(8, 3 + 2 * index)
+def smooth_fill(image: Float32[ndarray, "H W 3"], hole: Bool[ndarray, "H W"]) -> Float32[ndarray, "H W 3"]:
+    """Fill a hole with smooth colours only, after Telea 2004; a picture that is all hole becomes black."""
+    rounded = np.clip(np.rint(image), 0, 255).astype(np.uint8)
+    return cv2.inpaint(rounded, hole.astype(np.uint8), 3, cv2.INPAINT_TELEA).astype(np.float32)
 
 
 def _grown(mask: Bool[ndarray, "H W"]) -> Bool[ndarray, "H W"]:
@@ -170,112 +188,114 @@ def _upscaled(coarse: _Field, level: _Level, seed: int) -> _Field:
     child = np.clip(child, RADIUS, np.array(valid.shape) - RADIUS - 1).astype(np.int32)
     usable = (parent[:, 0] >= 0) & valid[child[:, 0], child[:, 1]]
     field.source[y[usable], x[usable]] = child[usable]
+    field.cost[:] = 0
     return field
 
 
-def _settle(level: _Level, field: _Field, *, rounds: int, thorough: bool, first: bool, seed: int) -> _Field:
-    """Search and vote in turn; leaves the level's picture filled."""
-    targets, valid, trust = level.targets, level.valid, level.trust
-    padded_trust = np.pad(trust, RADIUS)
-    reach = max(level.hole.shape) if thorough else 2
+def _settle(level: _Level, field: _Field, *, rounds: int, passes: int, reach: int, seed: int) -> None:
+    """Search and vote in turn; fills the level's picture and betters the field in place."""
+    targets, trust = level.targets, level.trust
+    rows, columns = targets.T
     nearness = np.array(NEARNESS_YX, np.float32) / np.float32(max(level.hole.shape)) ** 2
-    if not first:
-        level.image = _vote(level.image, level.hole, trust, targets, field.source, field.cost, 0.0)
+    rim = (RADIUS, RADIUS)
+    if np.isfinite(field.cost[rows[0], columns[0]]):
+        level.image = _vote(level.image, level.hole, targets, field.source, trust[rows, columns])
     for turn in range(rounds):
-        padded = np.pad(level.image, ((RADIUS, RADIUS), (RADIUS, RADIUS), (0, 0)))
-        passes = 6 if first and turn == 0 else 2 if thorough else 1
-        _search(
-            padded, padded_trust, valid, targets, field.source, field.cost, nearness, reach, passes, seed * 64 + turn
-        )
-        spread = np.float32(np.percentile(field.cost[targets[:, 0], targets[:, 1]], 75)) + np.float32(1.0)
-        level.image = _vote(level.image, level.hole, trust, targets, field.source, field.cost, 1.0 / spread)
-    return field
+        view = _View(np.pad(level.image, (rim, rim, (0, 0))), np.pad(trust, RADIUS), level.valid, nearness)
+        _search(view, targets, field.source, field.cost, (passes, reach, 64 * seed + turn))
+        cost = field.cost[rows, columns]
+        spread = (np.percentile(cost, 75) + 1.0) / SHARPNESS
+        weights = trust[rows, columns] * (np.exp(-0.5 * cost / spread) + 1e-6)
+        level.image = _vote(level.image, level.hole, targets, field.source, weights.astype(np.float32))
 
 
 @njit(cache=True, fastmath=True)
-def _patch_cost(image, trust, ty, tx, sy, sx, nearness, limit):
+def _cost(view, target, source, limit):
     """Mean squared difference of two patches, weighted by trust, plus the cost of distance; gives up beyond `limit`."""
+    (ty, tx), (sy, sx) = target, source
     total = np.float32(0.0)
     for dy in range(2 * RADIUS + 1):
         for dx in range(2 * RADIUS + 1):
-            total += trust[ty + dy, tx + dx]
-    far = nearness[0] * np.float32((sy - ty) ** 2) + nearness[1] * np.float32((sx - tx) ** 2)
+            total += view.trust[ty + dy, tx + dx]
+    far = view.nearness[0] * np.float32((sy - ty) ** 2) + view.nearness[1] * np.float32((sx - tx) ** 2)
     stop = (limit - far) * total
     cost = np.float32(0.0)
     for dy in range(2 * RADIUS + 1):
         for dx in range(2 * RADIUS + 1):
-            a = image[ty + dy, tx + dx, 0] - image[sy + dy, sx + dx, 0]
-            b = image[ty + dy, tx + dx, 1] - image[sy + dy, sx + dx, 1]
-            c = image[ty + dy, tx + dx, 2] - image[sy + dy, sx + dx, 2]
-            cost += trust[ty + dy, tx + dx] * (a * a + b * b + c * c)
+            a = view.image[ty + dy, tx + dx, 0] - view.image[sy + dy, sx + dx, 0]
+            b = view.image[ty + dy, tx + dx, 1] - view.image[sy + dy, sx + dx, 1]
+            c = view.image[ty + dy, tx + dx, 2] - view.image[sy + dy, sx + dx, 2]
+            cost += view.trust[ty + dy, tx + dx] * (a * a + b * b + c * c)
         if cost >= stop:
             return limit
     return cost / total + far
 
 
 @njit(cache=True)
-def _search(image, trust, valid, targets, source, cost, nearness, reach, passes, seed):
-    """PatchMatch over the target patches, in place; image and trust are padded by RADIUS, trust with zeros."""
-    height, width = valid.shape
-    state = np.uint64(seed * 2654435761 + 88172645463325252)
-    count = len(targets)
-    for i in range(count):
-        ty, tx = targets[i]
-        cost[ty, tx] = _patch_cost(
-            image, trust, ty, tx, source[ty, tx, 0], source[ty, tx, 1], nearness, np.float32(1e12)
-        )
-    for turn in range(passes):
-        step = 1 if turn % 2 == 0 else -1
-        for k in range(count):
-            ty, tx = targets[k if step == 1 else count - 1 - k]
-            best = cost[ty, tx]
-            by, bx = source[ty, tx]
-            for side in range(2):
-                ny, nx = (ty - step, tx) if side == 0 else (ty, tx - step)
-                if ny < 0 or nx < 0 or ny >= height or nx >= width or source[ny, nx, 0] < 0:
-                    continue
-                sy, sx = source[ny, nx, 0] + (ty - ny), source[ny, nx, 1] + (tx - nx)
-                if (sy == by and sx == bx) or sy < 0 or sx < 0 or sy >= height or sx >= width or not valid[sy, sx]:
-                    continue
-                found = _patch_cost(image, trust, ty, tx, sy, sx, nearness, best)
-                if found < best:
-                    best, by, bx = found, sy, sx
-            size = reach
-            while size >= 1:
-                state ^= state << np.uint64(13)
-                state ^= state >> np.uint64(7)
-                state ^= state << np.uint64(17)
-                sy = by + np.int64(state >> np.uint64(40)) % (2 * size + 1) - size
-                sx = bx + np.int64((state >> np.uint64(16)) & np.uint64(0xFFFFFF)) % (2 * size + 1) - size
-                size //= 2
-                if sy < 0 or sx < 0 or sy >= height or sx >= width or not valid[sy, sx]:
-                    continue
-                found = _patch_cost(image, trust, ty, tx, sy, sx, nearness, best)
-                if found < best:
-                    best, by, bx = found, sy, sx
-            cost[ty, tx] = best
-            source[ty, tx, 0] = by
-            source[ty, tx, 1] = bx
+def _better(view, target, candidate, best, cost):
+    """Return the candidate and its cost where it is a usable patch that costs less, else the best so far."""
+    sy, sx = candidate
+    height, width = view.valid.shape
+    if sy < 0 or sx < 0 or sy >= height or sx >= width or not view.valid[sy, sx]:
+        return best, cost
+    found = _cost(view, target, candidate, cost)
+    if found < cost:
+        return candidate, found
+    return best, cost
 
 
 @njit(cache=True)
-def _vote(image, hole, trust, targets, source, cost, sharpness):
-    """Return the picture with the hole filled by the mean of all patches over it, good and trusted ones counting more."""
+def _search(view, targets, source, cost, plan):
+    """PatchMatch over the target patches, in place; `plan` is the number of passes, the widest jump, the seed."""
+    passes, reach, seed = plan
+    state = np.uint64(88172645463325252) + np.uint64(seed) * np.uint64(2654435761)
+    height, width = view.valid.shape
+    count = len(targets)
+    for i in range(count):
+        ty, tx = np.int64(targets[i, 0]), np.int64(targets[i, 1])
+        start = (np.int64(source[ty, tx, 0]), np.int64(source[ty, tx, 1]))
+        cost[ty, tx] = _cost(view, (ty, tx), start, np.float32(1e12))
+    for turn in range(passes):
+        step = 1 if turn % 2 == 0 else -1
+        for k in range(count):
+            i = k if step == 1 else count - 1 - k
+            ty, tx = np.int64(targets[i, 0]), np.int64(targets[i, 1])
+            best, least = (np.int64(source[ty, tx, 0]), np.int64(source[ty, tx, 1])), cost[ty, tx]
+            for dy, dx in ((step, 0), (0, step)):
+                ny, nx = ty - dy, tx - dx
+                if ny < 0 or nx < 0 or ny >= height or nx >= width or source[ny, nx, 0] < 0:
+                    continue
+                candidate = (source[ny, nx, 0] + dy, source[ny, nx, 1] + dx)
+                if candidate != best:
+                    best, least = _better(view, (ty, tx), candidate, best, least)
+            jump = reach
+            while jump >= 1:
+                state ^= state << np.uint64(13)
+                state ^= state >> np.uint64(7)
+                state ^= state << np.uint64(17)
+                down = np.int64(state >> np.uint64(40)) % (2 * jump + 1) - jump
+                across = np.int64((state >> np.uint64(16)) & np.uint64(0xFFFFFF)) % (2 * jump + 1) - jump
+                best, least = _better(view, (ty, tx), (best[0] + down, best[1] + across), best, least)
+                jump //= 2
+            cost[ty, tx] = least
+            source[ty, tx, 0], source[ty, tx, 1] = best
+
+
+@njit(cache=True)
+def _vote(image, hole, targets, source, weights):
+    """Return the picture with the hole filled by the weighted mean of all patches that lie over each pixel."""
     height, width = hole.shape
     total = np.zeros((height, width), np.float32)
     colour = np.zeros(image.shape, np.float32)
     for i in range(len(targets)):
         ty, tx = targets[i]
         sy, sx = source[ty, tx]
-        weight = np.float32(trust[ty, tx])
-        if sharpness > 0:
-            weight *= np.exp(-np.float32(0.5) * cost[ty, tx] * np.float32(sharpness)) + np.float32(1e-6)
         for dy in range(max(-RADIUS, -ty), min(RADIUS, height - 1 - ty) + 1):
             for dx in range(max(-RADIUS, -tx), min(RADIUS, width - 1 - tx) + 1):
                 if hole[ty + dy, tx + dx]:
-                    total[ty + dy, tx + dx] += weight
+                    total[ty + dy, tx + dx] += weights[i]
                     for c in range(3):
-                        colour[ty + dy, tx + dx, c] += weight * image[sy + dy, sx + dx, c]
+                        colour[ty + dy, tx + dx, c] += weights[i] * image[sy + dy, sx + dx, c]
     out = image.copy()
     for y in range(height):
         for x in range(width):
