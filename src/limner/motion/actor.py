@@ -92,7 +92,7 @@ class Actor:
         image = resize_photo(image, size)
         locator = Locator.load()
         people = locator.locate(image)
-        _check_person(len(people), person)
+        _check_person(len(people), person, "the photo" if isinstance(photo, np.ndarray) else str(photo))
         predictor = BodyPredictor.load(body, locator=locator)
         alpha = refine_mask(image, locator.mask(image, people, person))
         if bodies is None:
@@ -207,11 +207,11 @@ def rest_body(body: BodyData, bodies: Bodies) -> Float32[ndarray, "V 3"]:
     return (body.v_template + body.shapedirs[..., : len(betas)] @ betas).astype(np.float32)
 
 
-def _check_person(found: int, person: int) -> None:
+def _check_person(found: int, person: int, photo: str) -> None:
     if found == 0:
-        raise NobodyFound("nobody was found in the photo; give one that shows a person from head to feet")
+        raise NobodyFound(f"nobody was found in {photo}; give a photo that shows a person from head to feet")
     if not 0 <= person < found:
-        raise NobodyFound(f"person {person} was asked for, but the photo shows {found}, counted from 0, largest first")
+        raise NobodyFound(f"person {person} was asked for, but {photo} shows {found}, counted from 0, largest first")
 
 
 def _photo_warnings(people: People, person: int) -> Iterator[str]:
