@@ -87,8 +87,6 @@ def read_asf_amc(path: Path) -> SourceMotion:
     try:
         skeleton = _read_asf(check_file(skeleton_path, "skeleton file"))
     except (ValueError, KeyError, IndexError) as problem:
-        if isinstance(problem, FileProblem):
-            raise
         raise FileProblem(f"{skeleton_path} is not an asf skeleton, or it is damaged: {problem}") from None
     values = _read_amc(path, skeleton)
     return _pose(skeleton, values)
