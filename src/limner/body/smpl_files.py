@@ -29,6 +29,7 @@ _LICENCE = (
     "the user's own file; SMPL body models come under the licence of the Max Planck Society, often non-commercial"
 )
 _REQUIRED = ("v_template", "shapedirs", "posedirs", "J_regressor", "weights", "kintree_table", "f")
+_REGRESSOR_ROWS: dict[str, int] = {"J_regressor": NUM_JOINTS, "cocoplus_regressor": 19}
 _OPTIONAL = ("cocoplus_regressor", "vt", "ft")
 # The largest SMPL files, with 300 shape numbers and six copies of everything, stay below half of this.
 _MOST_BYTES = 2**30
@@ -84,7 +85,7 @@ def read_smpl_file(path: str | Path, *, num_betas: int | None = 10) -> BodyData:
     try:
         arrays = {key: dense(content[key]) for key in _REQUIRED if key != "J_regressor"}
         arrays |= {key: dense(content[key]) for key in ("vt", "ft") if key in content}
-        regressors = {key: sparse(content[key]) for key in ("J_regressor", "cocoplus_regressor") if key in content}
+        regressors = {key: sparse(content[key]) for key in _REGRESSOR_ROWS if key in content}
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from None
     arrays, regressors = _checked(path, arrays, regressors)
@@ -116,8 +117,7 @@ def _checked(
 ) -> tuple[dict[str, ndarray], dict[str, csr_matrix]]:
     """Raise one error that names every array of a wrong shape."""
     num_vertices = arrays["v_template"].shape[0] if arrays["v_template"].ndim else 0
-    rows = {"J_regressor": NUM_JOINTS, "cocoplus_regressor": 19}
-    regressors = {key: _upright(regressor, rows[key]) for key, regressor in regressors.items()}
+    regressors = {key: _upright(regressor, _REGRESSOR_ROWS[key]) for key, regressor in regressors.items()}
     wanted: dict[str, tuple[int | str, ...]] = {
         "v_template": (num_vertices, 3),
         "shapedirs": (num_vertices, 3, "S"),
@@ -125,7 +125,7 @@ def _checked(
         "weights": (num_vertices, NUM_JOINTS),
         "kintree_table": (2, NUM_JOINTS),
         "f": ("F", 3),
-        **{key: (rows[key], num_vertices) for key in regressors},
+        **{key: (_REGRESSOR_ROWS[key], num_vertices) for key in regressors},
         **({"vt": ("T", 2), "ft": (arrays["f"].shape[0], 3)} if "vt" in arrays and "ft" in arrays else {}),
     }
     wrong = []
