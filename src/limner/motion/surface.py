@@ -98,6 +98,17 @@ def resize_channels(
     return np.concatenate([part[..., None] if part.ndim == 2 else part for part in resized], axis=-1)
 
 
+def sample_points(image: ndarray, points: Float32[ndarray, "N 2"]) -> ndarray:
+    """Read a picture bilinearly at points (x, y) in pixels; beyond the border it goes on as at the border."""
+    maps = np.ascontiguousarray(points, np.float32)
+    # OpenCV's maps may not be longer than 32767 rows.
+    picked = [
+        cv2.remap(image, part[:, None], None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        for part in np.array_split(maps, len(maps) // 30000 + 1)
+    ]
+    return np.concatenate(picked)[:, 0]
+
+
 def smooth_step(low: float, high: float, value: ndarray) -> ndarray:
     """0 up to `low`, 1 from `high`, smooth between; `low` may be above `high`."""
     t = np.clip((value - low) / (high - low), 0.0, 1.0)
