@@ -338,7 +338,7 @@ def test_bvh_frame_time_becomes_the_exact_rate(tmp_path: Path, frame_time: str, 
         ("OFFSET", "OFFSTE", FileProblem, "is not a BVH file"),
         ("0.0333333", "0.0", InputError, "frame time that is not positive"),
         ("100.000000 90.000000 50.000000", "nan 90 50", InputError, "first in frame 5"),
-        ("60.00000000", "nan", InputError, "first in frame 5"),
+        ("60.00000000", "nan", InputError, "first in frame 4"),
     ],
 )
 def test_broken_bvh_is_one_sentence(

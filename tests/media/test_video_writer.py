@@ -204,6 +204,7 @@ def test_ffmpeg_reports_a_full_device(tmp_path: Path, monkeypatch: pytest.Monkey
         ("file/a.mp4", False, FileProblem, "is not a folder"),
         ("sub.mp4", False, FileProblem, "a folder stands there"),
         ("full", False, FileProblem, "has files in it"),
+        ("f_%d.png", False, FileProblem, "pictures of that pattern are there"),
     ],
 )
 def test_bad_outputs_are_refused_before_any_frame_is_asked_for(
@@ -213,6 +214,7 @@ def test_bad_outputs_are_refused_before_any_frame_is_asked_for(
     (tmp_path / "sub.mp4").mkdir()
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "x").touch()
+    (tmp_path / "f_12.png").touch()
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(problem, match=sentence):
         write_video(tmp_path / name, failing_frames(AssertionError()), frame_rate=25, alpha=alpha)

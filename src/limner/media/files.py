@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import secrets
 import shutil
 import tempfile
@@ -22,7 +23,7 @@ ALPHA_SUFFIXES = (".png", ".webp", ".tif", ".tiff", ".mov", ".webm", "")
 def sequence_parts(path: Path) -> tuple[str, str] | None:
     """Split `frame_%05d.png` into a format string and its suffix; None when the name is no pattern of that kind."""
     name = path.name
-    if "%" not in name:
+    if "%" not in name or path.suffix.lower() not in PICTURE_SUFFIXES:
         return None
     try:
         if name % 7 == name % 8:
@@ -30,6 +31,12 @@ def sequence_parts(path: Path) -> tuple[str, str] | None:
     except (TypeError, ValueError):
         return None
     return name, path.suffix.lower()
+
+
+def numbered_files(path: Path) -> list[Path]:
+    """List the files beside `path` that its pattern stands for, in no order."""
+    pattern = re.sub(r"%0?\d*d", r"\\d+", re.escape(path.name).replace(r"\%", "%"))
+    return [p for p in path.parent.glob("*") if re.fullmatch(pattern, p.name)]
 
 
 def check_output(
@@ -64,6 +71,9 @@ def check_output(
     if path.is_dir() and (suffix or any(path.iterdir())):
         detail = "a folder stands there" if suffix else "the folder has files in it; name a new one"
         raise FileProblem(f"{path} cannot be written: {detail}")
+    if sequence_parts(path) and numbered_files(path):
+        # Fewer frames than last time would leave a mixture of two videos.
+        raise FileProblem(f"{path} cannot be written: pictures of that pattern are there; remove them or name another")
     return path
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -95,7 +95,7 @@ class SoundTrack:
         self._packets.close()
         self._input.close()
 
-    def _copied(self) -> Iterator[tuple[Fraction, av.Packet]]:
+    def _copied(self) -> Generator[tuple[Fraction, av.Packet], None, None]:
         base = self._stream.time_base
         shift = round(self._start / base)
         for packet in self._demuxed():
@@ -115,7 +115,7 @@ class SoundTrack:
         except av.error.FFmpegError as problem:
             logger.warning("the sound of %s breaks off: %s", self._source, problem.strerror)
 
-    def _encoded(self) -> Iterator[tuple[Fraction, av.Packet]]:
+    def _encoded(self) -> Generator[tuple[Fraction, av.Packet], None, None]:
         context = self._target.codec_context
         context.open()
         resampler = av.AudioResampler(

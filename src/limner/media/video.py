@@ -19,7 +19,7 @@ import numpy as np
 
 from limner.checks import FileProblem, InputError, check_file
 from limner.media.containers import opened
-from limner.media.files import PICTURE_SUFFIXES, sequence_parts
+from limner.media.files import PICTURE_SUFFIXES, numbered_files, sequence_parts
 from limner.media.orientation import orientation_of_matrix, turn_upright
 from limner.media.picture import read_image
 from limner.types import RgbImage
@@ -115,17 +115,12 @@ def _sequence_files(path: Path) -> tuple[Path, ...]:
         if not found:
             raise FileProblem(f"{path} is a folder without pictures; a video or a folder of frames is needed")
     elif sequence_parts(path):
-        found = _numbered(path)
+        found = numbered_files(path)
         if not found:
             raise FileProblem(f"no pictures match {path}: the sequence is empty or the folder does not exist")
     else:
         return ()
     return tuple(sorted(found, key=_natural_order))
-
-
-def _numbered(path: Path) -> list[Path]:
-    pattern = re.sub(r"%0?\d*d", r"\\d+", re.escape(path.name).replace(r"\%", "%"))
-    return [p for p in path.parent.glob("*") if re.fullmatch(pattern, p.name)]
 
 
 def _natural_order(path: Path) -> list[tuple[int, str]]:

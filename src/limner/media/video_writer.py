@@ -69,7 +69,8 @@ class VideoWriter:
         if self.frame_rate <= 0 or min(self.size_hw) < 1:
             raise InputError(f"a video needs a positive size and frame rate, got {self.size_hw} and {frame_rate}")
         self._alpha, self._synthetic = alpha, synthetic
-        self._sound = None if sound_from is None else sound_of(getattr(sound_from, "path", sound_from))
+        source = sound_from.path if isinstance(sound_from, Video) else sound_from
+        self._sound = None if source is None else sound_of(source)
         self._temporary = temporary_beside(self.path)
         self._sink: Sink | None = None
 
