@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -11,8 +12,9 @@ from jaxtyping import Bool, Float32
 from numpy import ndarray
 
 from limner.checks import InputError, check_shape
-from limner.motion.membrane import integrate_gradients
-from limner.motion.patch_fill import fill_by_patches, smooth_fill
+from limner.media import read_image
+from limner.motion.membrane import integrate_gradients, smooth_fill
+from limner.motion.patch_fill import fill_by_patches
 from limner.types import RgbImage
 
 NAMED_COLOURS: dict[str, tuple[int, int, int]] = {
@@ -60,7 +62,7 @@ def fill_background(
         seed: of the search; equal seeds give equal pictures.
 
     Returns:
-        The photo without the person; outside `grow_mask(mask, MARGIN of the longer side)` its pixels are the photo's own.
+        The photo without the person; outside the mask grown by `MARGIN` its pixels are the photo's own.
 
     Raises:
         ShapeError: mask and image differ in size, or the image has not three channels.
@@ -76,15 +78,12 @@ def fill_background(
     hole = grow_mask(mask, margin)
     if not hole.any():
         return image.copy()
-    filled = _fill(
-        np.ascontiguousarray(image, dtype=np.float32),
-        hole,
-        grow_mask(mask, margin + max(2, margin // 2)),
-        size_limit,
-        seed,
-    )
+    # The ring just outside the hole may be compared with but not copied, lest a halo of the person is multiplied.
+    barred = grow_mask(mask, margin + max(2, margin // 2))
+    filled = _fill(np.ascontiguousarray(image, dtype=np.float32), hole, barred, size_limit, seed)
     depth = cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 5)
-    share = np.clip(depth / (BLEND + 1), 0, 1)[..., None]
+    # Never wider than the margin: the blend must not reach the person.
+    share = np.clip(depth / min(BLEND + 1, margin), 0, 1)[..., None]
     blended = image + share * (filled - image)
     return np.where(hole[..., None], np.clip(np.rint(blended), 0, 255), image).astype(np.uint8)
 
@@ -108,23 +107,49 @@ def _fill(image: ndarray, hole: ndarray, barred: ndarray, size_limit: int, seed:
 
 
 def compose_background(choice: str | Path | None, filled: RgbImage, size_hw: tuple[int, int]) -> RgbImage | None:
-    """Return the background to draw on, or None where the caller writes a transparent picture."""
+    """Choose what lies behind the person in the result.
+
+    Args:
+        choice: None for the photo's own background, else as in `load_background`.
+        filled: the photo's own background, from `fill_background`.
+        size_hw: height and width of the result in pixels.
+
+    Returns:
+        A picture of `size_hw`; None where the caller is to write a transparent picture.
+
+    Raises:
+        InputError: as in `load_background`.
+    """
     return cover(filled, size_hw) if choice is None else load_background(choice, size_hw)
 
 
 def load_background(choice: str | Path, size_hw: tuple[int, int]) -> RgbImage | None:
-    """Make a background of `size_hw` from a colour, a picture file, or the word "transparent" (None)."""
-    text = str(choice).strip()
-    if text.lower() == "transparent":
+    """Make a background from a colour or a picture file.
+
+    Args:
+        choice: "#RRGGBB", "#RGB", "rgb(r, g, b)", a basic colour name, "transparent", or the path of a picture, which
+            is resized to cover the result and cut at its middle.
+        size_hw: height and width of the result in pixels.
+
+    Returns:
+        A picture of `size_hw`; None for "transparent".
+
+    Raises:
+        InputError: the choice is none of these.
+        FileProblem: the file holds no readable picture.
+    """
+    word = str(choice).strip().lower()
+    if word == "transparent":
         return None
-    colour = parse_colour(text)
+    colour = parse_colour(word)
     if colour is not None:
         return np.full((*size_hw, 3), colour, np.uint8)
-    if not Path(text).is_file():
-        raise InputError(f"the background {text!r} is no colour, no picture file and not the word 'transparent'")
-    from limner.media import read_image
-
-    return cover(read_image(Path(text)), size_hw)
+    if not os.path.isfile(choice):
+        raise InputError(
+            f"the background {str(choice)!r} is neither a picture file nor a colour such as '#20c040' or 'white' "
+            "nor the word 'transparent'"
+        )
+    return cover(read_image(choice), size_hw)
 
 
 def parse_colour(text: str) -> tuple[int, int, int] | None:
@@ -143,16 +168,13 @@ def parse_colour(text: str) -> tuple[int, int, int] | None:
 
 
 def cover(picture: RgbImage, size_hw: tuple[int, int]) -> RgbImage:
-    """Resize a picture so that it covers `size_hw`, keep its aspect, and cut the middle out."""
+    """Cut the middle of a picture out in the aspect of `size_hw` and resize it to that."""
     height, width = size_hw
-    scale = max(height / picture.shape[0], width / picture.shape[1])
-    if scale == 1.0 and picture.shape[:2] == size_hw:
-        return picture.copy()
-    full_width, full_height = (
-        max(n, round(scale * m)) for n, m in ((width, picture.shape[1]), (height, picture.shape[0]))
-    )
-    resized = cv2.resize(
-        picture, (full_width, full_height), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    )
-    top, left = (full_height - height) // 2, (full_width - width) // 2
-    return resized[top : top + height, left : left + width].copy()
+    kept_height = min(picture.shape[0], max(1, round(picture.shape[1] * height / width)))
+    kept_width = min(picture.shape[1], max(1, round(picture.shape[0] * width / height)))
+    top, left = (picture.shape[0] - kept_height) // 2, (picture.shape[1] - kept_width) // 2
+    middle = picture[top : top + kept_height, left : left + kept_width]
+    if middle.shape[:2] == size_hw:
+        return middle.copy()
+    interpolation = cv2.INTER_AREA if kept_height > height else cv2.INTER_CUBIC
+    return cv2.resize(middle, (width, height), interpolation=interpolation)

@@ -24,13 +24,13 @@ DISTRUST_LIGHT, DISTRUST_TINT = 16.0, 4.0
 light changes along a wall, its colour hardly ever."""
 
 STEP_LEVELS = np.float32(14.0)
-"""Where two patches meet, a step larger than this many grey levels is an edge of the scene and stays; smaller ones go."""
+"""Where two patches meet, a step of more grey levels than this is an edge of the scene and stays."""
 
 CYCLES = 6
 
 
 class _Ties(NamedTuple):
-    """The equations: which pixels are unknown, how much each listens to its voted colour, and to each known neighbour."""
+    """The equations: the unknown pixels, the weight of voted colours, the weight of each pixel for its neighbours."""
 
     hole: Bool[ndarray, "H W"]
     pull: Float32[ndarray, "H W"]
@@ -62,6 +62,21 @@ def integrate_gradients(
     return out
 
 
+def smooth_fill(image: Float32[ndarray, "H W 3"], hole: Bool[ndarray, "H W"]) -> Float32[ndarray, "H W 3"]:
+    """Fill a hole with smooth colours only: means of ever larger squares of what is known; all hole becomes black.
+
+    Source: Gortler et al. 1996, pull and push.
+    """
+    if not hole.any() or max(hole.shape) == 1:
+        return np.where(hole[..., None], np.float32(0), image)
+    known = (~hole).astype(np.float32)
+    weight = sum_quads(known)
+    means = sum_quads(image * known[..., None]) / np.maximum(weight, 1)[..., None]
+    coarse = smooth_fill(means, weight == 0)
+    finer = cv2.resize(coarse, hole.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    return np.where(hole[..., None], finer, image)
+
+
 def _agreement(image: ndarray, hole: ndarray, source: ndarray) -> Float32[ndarray, "H W"]:
     """1 where the photo next to the hole continues the copies, towards 0 where it differs over several pixels."""
     difference, count = _border_difference(image, hole, source)
@@ -78,7 +93,7 @@ def _cycle(rest: ndarray, ties: _Ties) -> ndarray:
     change = np.zeros_like(rest)
     _relax(change, rest, ties, 3)
     if min(ties.hole.shape) >= 4:
-        coarse = _cycle(_quads(_left_over(change, rest, ties)), _halved(ties))
+        coarse = _cycle(sum_quads(_left_over(change, rest, ties)), _halved(ties))
         height, width = ties.hole.shape
         finer = np.repeat(np.repeat(coarse, 2, axis=0), 2, axis=1)[:height, :width]
         change += np.where(ties.hole[..., None], finer, 0)
@@ -88,12 +103,12 @@ def _cycle(rest: ndarray, ties: _Ties) -> ndarray:
 
 def _halved(ties: _Ties) -> _Ties:
     known = (~ties.hole).astype(np.float32)
-    hole = _quads(ties.hole.astype(np.float32)) >= 2
-    tie = _quads(ties.tie * known) / np.maximum(_quads(known), 1)
-    return _Ties(hole, _quads(ties.pull), np.where(hole, np.float32(1), tie))
+    hole = sum_quads(ties.hole.astype(np.float32)) >= 2
+    tie = sum_quads(ties.tie * known) / np.maximum(sum_quads(known), 1)
+    return _Ties(hole, sum_quads(ties.pull), np.where(hole, np.float32(1), tie))
 
 
-def _quads(array: ndarray) -> ndarray:
+def sum_quads(array: ndarray) -> ndarray:
     """Sum over squares of two by two pixels; an odd last row or column stands alone."""
     padded = np.pad(array, [(0, n % 2) for n in array.shape[:2]] + [(0, 0)] * (array.ndim - 2))
     rows = padded[0::2] + padded[1::2]
@@ -122,7 +137,7 @@ def _border_difference(image, hole, source):
 
 @njit(cache=True)
 def _residual(now, image, source, ties):
-    """How far each pixel is from what its neighbours ask; where patches meet, the mean of both copies' gradients counts."""
+    """How far each pixel is from what its neighbours ask; where patches meet, both copies' gradients count."""
     height, width = ties.hole.shape
     rest = np.zeros_like(now)
     for y in range(height):

@@ -23,6 +23,8 @@ from jaxtyping import Bool, Float32, Int32
 from numba import njit
 from numpy import ndarray
 
+from limner.motion.membrane import smooth_fill, sum_quads
+
 RADIUS = 3
 """Half the patch: 7 by 7 pixels, as in Wexler et al."""
 
@@ -43,7 +45,7 @@ COARSEST_DEPTH = 4.0
 FEWEST_SOURCES = 64
 
 ROUNDS = (2, 16, 40, 60)
-"""Searches and votes at the work size, half, a quarter, and all smaller sizes, where they decide most and cost least."""
+"""Searches and votes at the work size, half, a quarter, and below, where they decide most and cost least."""
 
 
 @dataclass
@@ -131,12 +133,6 @@ def fill_by_patches(
     return levels[0].image, field.source
 
 
-def smooth_fill(image: Float32[ndarray, "H W 3"], hole: Bool[ndarray, "H W"]) -> Float32[ndarray, "H W 3"]:
-    """Fill a hole with smooth colours only, after Telea 2004; a picture that is all hole becomes black."""
-    rounded = np.clip(np.rint(image), 0, 255).astype(np.uint8)
-    return cv2.inpaint(rounded, hole.astype(np.uint8), 3, cv2.INPAINT_TELEA).astype(np.float32)
-
-
 def _grown(mask: Bool[ndarray, "H W"]) -> Bool[ndarray, "H W"]:
     return cv2.dilate(mask.astype(np.uint8), np.ones((2 * RADIUS + 1, 2 * RADIUS + 1), np.uint8)) > 0
 
@@ -155,17 +151,11 @@ def _pyramid(image: ndarray, hole: ndarray, barred: ndarray) -> list[_Level]:
 def _halved(fine: _Level) -> _Level:
     height, width = (2 * (n // 2) for n in fine.hole.shape)
     known = (~fine.hole[:height, :width]).astype(np.float32)
-    weight = _quads(known[..., None])
-    colour = _quads(fine.image[:height, :width] * known[..., None]) / np.maximum(weight, 1)
-    barred = _quads(fine.barred[:height, :width, None].astype(np.float32)) >= 2
+    weight = sum_quads(known[..., None])
+    colour = sum_quads(fine.image[:height, :width] * known[..., None]) / np.maximum(weight, 1)
+    barred = sum_quads(fine.barred[:height, :width, None].astype(np.float32)) >= 2
     hole = weight[..., 0] < 2
     return _Level(np.where(hole[..., None], 0, colour).astype(np.float32), hole, barred[..., 0] | hole)
-
-
-def _quads(array: ndarray) -> ndarray:
-    """Sum over squares of two by two pixels."""
-    rows = array[0::2] + array[1::2]
-    return rows[:, 0::2] + rows[:, 1::2]
 
 
 def _random_field(level: _Level, seed: int) -> _Field:
