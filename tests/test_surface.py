@@ -18,7 +18,7 @@ ROOM_NAMES = {
         Motion NobodyFound PosePredictor Raster ShapeError VideoWriter WeightsError __version__ draw_keypoints
         evaluate_self find_people fit_keypoints imitate load_body open_video rasterise read_image read_image_rgba
         read_keypoints read_motion resample_motion swap track_person view write_image write_video""",
-    "limner.api": "FilesReport Finding Report SelfScores body doctor evaluate_self imitate pose swap view",
+    "limner.api": "ClipScores FilesReport Finding Report SelfScores body doctor evaluate_self imitate pose swap view",
     "limner.metrics": "psnr ssim ssim_map",
     "limner.weights": "WeightRecord file_path list_weights weight_record",
 }

@@ -16,7 +16,7 @@ from limner.checks import NobodyFound
 from limner.media import Video, open_video
 from limner.metrics import psnr, ssim
 from limner.motion import Actor, resize_photo
-from limner.people import track_person
+from limner.people import refine_mask, track_person
 from limner.records import Keypoints
 from limner.types import RgbImage
 
@@ -114,7 +114,9 @@ def _score_clip(
     clip, valid = Keypoints.of_clip(track)
     photo = next(_clip_frames(video, size, first, 1))
     bodies = fit_keypoints(clip, photo.shape[:2], frame_rate=video.frame_rate, body=body, valid=valid)
-    actor = Actor.prepare(photo, person=person, body=body, bodies=bodies[:1])
+    shown = masks[0]
+    assert shown is not None  # the clip starts with the first frame that shows the person
+    actor = Actor.build(photo, refine_mask(photo, shown.astype(np.float32) / 255), bodies[:1])
     assert actor.background is not None
     ssim_rows, psnr_rows = [], []
     real_frames = _clip_frames(video, size, first, len(track))

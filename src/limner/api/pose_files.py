@@ -141,7 +141,7 @@ def _entry(source: Source, frame: int, row: int, keypoints: Keypoints, *, number
 
 def _box(xy: ndarray, score: ndarray) -> list[float]:
     seen = xy[score > 0.3] if (score > 0.3).any() else xy
-    return [round(float(value), 2) for value in np.concatenate([seen.min(axis=0), seen.max(axis=0)])]
+    return [round(float(value), 3) for value in np.concatenate([seen.min(axis=0), seen.max(axis=0)])]
 
 
 def _lines(entries: list[Entry]) -> str:
