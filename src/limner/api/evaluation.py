@@ -122,7 +122,8 @@ def _score_clip(
     real_frames = _clip_frames(video, size, first, len(track))
     for number, (real, painted) in enumerate(zip(real_frames, actor.imitate(bodies, camera="copy"), strict=True)):
         mask = masks[number]
-        if mask is not None and (mask > 127).any():
+        # The first frame is the photo itself, which no answer can miss.
+        if number > 0 and mask is not None and (mask > 127).any():
             answers = (painted, photo, actor.background)
             ssim_rows.append([[ssim(answer, real, m) for m in (None, mask > 127)] for answer in answers])
             psnr_rows.append([[psnr(answer, real, m) for m in (None, mask > 127)] for answer in answers])

@@ -13,9 +13,10 @@ from jaxtyping import Float32, UInt8
 from numpy import ndarray
 from scipy.spatial.transform import Rotation
 
-from limner.body import BodyData, BodyPredictor, FastSMPL
-from limner.checks import InputError, NobodyFound
+from limner.body import BodyData, BodyPredictor, FastSMPL, load_body
+from limner.checks import InputError, NobodyFound, check_shape
 from limner.media import read_image
+from limner.motion.atlas import with_atlas
 from limner.motion.background import compose_background, fill_background
 from limner.motion.cameras import strategy_camera
 from limner.motion.drawn import draw_figure
@@ -72,7 +73,6 @@ class Actor:
         size: int | None = None,
         background: str | Path | None = None,
         body: str = "free",
-        bodies: Bodies | None = None,
     ) -> Actor:
         """Find a person in a photo and make an actor of them.
 
@@ -82,7 +82,6 @@ class Actor:
             size: longer side of the frames in pixels, 256 to 1024; by default the photo's own within that range.
             background: None for the photo's own with the person taken out, a colour, a picture file, or "transparent".
             body: "free", or "smpl:PATH" for a licensed SMPL file.
-            bodies: the person's body in this photo, where it is known better than one picture can tell.
 
         Raises:
             NobodyFound: there is nobody in the photo.
@@ -95,19 +94,39 @@ class Actor:
         _check_person(len(people), person, "the photo" if isinstance(photo, np.ndarray) else str(photo))
         predictor = BodyPredictor.load(body, locator=locator)
         alpha = refine_mask(image, locator.mask(image, people, person))
-        if bodies is None:
-            bodies = predictor.predict(image, people, person=person, mask=alpha)
+        bodies = predictor.predict(image, people, person=person, mask=alpha)
+        return cls.build(image, alpha, bodies, background=background, warnings=_photo_warnings(people, person))
+
+    @classmethod
+    def build(
+        cls,
+        image: RgbImage,
+        alpha: Float32[ndarray, "H W"],
+        bodies: Bodies,
+        *,
+        background: str | Path | None = None,
+        warnings: Iterable[str] = (),
+    ) -> Actor:
+        """Make an actor of a person whose mask and body are known.
+
+        Args:
+            image: the photo, at the size of the frames.
+            alpha: how much of each pixel is this person.
+            bodies: the person's body, one row; its camera must fit the photo's proportions.
+            background: as in `prepare`.
+            warnings: to hand on to the user.
+        """
+        check_shape(alpha, "alpha", image.shape[:2])
         bodies = replace(bodies, size_hw=image.shape[:2])
-        data = predictor.data
+        data = with_atlas(load_body(bodies.body_model))
         pose = FastSMPL(data)
         offsets = dress_body(data, pose, bodies, alpha)
-        rest = rest_body(data, bodies) + offsets
         figure = draw_figure(data, pose, bodies, bodies.size_hw, offsets=offsets)
-        look = read_appearance(image, alpha, data, figure, rest)
+        look = read_appearance(image, alpha, data, figure, rest_body(data, bodies) + offsets)
         filled = fill_background(image, alpha) if background is None else image
         backdrop = compose_background(background, filled, bodies.size_hw)
         whole = np.ones(data.num_vertices, np.float32)
-        return cls(data, bodies, offsets, (Layer(look, whole),), backdrop, tuple(_photo_warnings(people, person)))
+        return cls(data, bodies, offsets, (Layer(look, whole),), backdrop, tuple(warnings))
 
     def paint(self, bodies: Bodies, *, turn: Float32[ndarray, "3 3"] | None = None, threads: int = 1) -> Painted:
         """Paint one body; `turn` views it from elsewhere, about its pelvis."""
