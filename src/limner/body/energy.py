@@ -73,13 +73,13 @@ class Weights:
     """
 
     keypoint_cut: float = 6.0
-    direction: float = 1.0
-    direction_cut: float = 4.0
+    direction: float = 0.7
+    direction_cut: float = 6.0
     prior: float = 1.0
     betas: float = 2.0
     acceleration: float = 0.0
     turning: float = 60.0
-    speed: float = 1.0
+    speed: float = 5.0
     zoom: float = 0.15
     contact: float = 0.05
 

@@ -25,7 +25,7 @@ __all__ = ["fit", "minimise", "standing_feet"]
 
 _FEET = ("ankle", "heel", "big_toe")
 _STEPS_ALONE = 14
-_STEPS_TOGETHER = 14
+_STEPS_TOGETHER = 30
 
 
 def minimise(energy: Energy, state: State, steps: int, *, with_betas: bool, together: bool) -> State:
@@ -52,7 +52,7 @@ def minimise(energy: Energy, state: State, steps: int, *, with_betas: bool, toge
         elif better.any():
             state = state.chosen(trial, better)
             cost, normal = energy.linearise(state)
-        if better.any() and gain < 1e-4:
+        if better.any() and gain < 2e-4:
             break
     return state
 
@@ -154,7 +154,7 @@ def _fitted(body: SparseBody, observations: Observations, weights: Weights) -> S
     state = _start(body, observations, _seen_directions(body, observations))
     state = _bridged(_alone(body, observations, state, weights), observations.visible)
     if video:
-        weights = replace(weights, acceleration=weights.acceleration or 4.0)
+        weights = replace(weights, acceleration=weights.acceleration or 10.0)
     scale = np.full(len(observations), np.exp(np.median(state.camera[:, 0])))
     energy = Energy(body, observations, weights, scale)
     if video:
