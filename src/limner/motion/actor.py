@@ -24,6 +24,7 @@ from limner.motion.painter import Layer, Painted, paint
 from limner.motion.parts import part_shares
 from limner.motion.placement import place_motion
 from limner.motion.silhouette import dress_body
+from limner.motion.skirt import add_skirt
 from limner.motion.texture import read_appearance
 from limner.people import Locator, People, refine_mask
 from limner.records import Bodies, Motion
@@ -121,8 +122,11 @@ class Actor:
         data = with_atlas(load_body(bodies.body_model))
         pose = FastSMPL(data)
         offsets = dress_body(data, pose, bodies, alpha)
+        rest = rest_body(data, bodies) + offsets
         figure = draw_figure(data, pose, bodies, bodies.size_hw, offsets=offsets)
-        look = read_appearance(image, alpha, data, figure, rest_body(data, bodies) + offsets)
+        data = add_skirt(data, figure, alpha, rest)
+        figure = draw_figure(data, pose, bodies, bodies.size_hw, offsets=offsets)
+        look = read_appearance(image, alpha, data, figure, rest)
         filled = fill_background(image, alpha) if background is None else image
         backdrop = compose_background(background, filled, bodies.size_hw)
         whole = np.ones(data.num_vertices, np.float32)
