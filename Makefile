@@ -18,7 +18,7 @@ BIN := $(VENV)/bin
 
 demo: $(VENV)/installed
 	mkdir -p out
-	$(BIN)/limner imitate assets/demo/person.jpg assets/demo/dance.amc -o out/demo.mp4
+	$(BIN)/limner imitate assets/demo/person.jpg assets/demo/dance.amc -o out/demo.mp4 --size 768
 
 test: $(VENV)/installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n $(WORKERS) --dist worksteal --durations=20
