@@ -1,9 +1,9 @@
 """motion: a photo and a motion in, frames of that person moving out.
 
 In: a photo (RGB), bodies or a motion (radians, metres), another photo for clothes. Out: frames RGB, or RGBA on nothing.
-Flow `source_from_target` says for each pixel of the frame where in the photo to look, [-1, 1], y down; masks are 1 on the
-person, except the published systems' conditions, which are 1 on the background. Boxes (min_x, max_x, min_y, max_y) are the
-published ones.
+Flow `source_from_target` says for each pixel of the frame where in the photo to look, [-1, 1], y down. Masks are 1 on
+the person, except the published systems' conditions, which are 1 on the background; boxes (min_x, max_x, min_y, max_y)
+are the published ones.
 Papers: Liu et al. 2019 and 2021 (Liquid Warping GAN), Wexler et al. 2007 (completion).
 """
 

@@ -63,7 +63,8 @@ def draw_figure(
     """Pose one body and draw it into a picture of `size_hw`.
 
     Args:
-        body, pose: the body model and its fast layer.
+        body: the body model.
+        pose: its fast layer.
         bodies: exactly one body; its camera is used as it is, whatever the size of the picture it was found in.
         size_hw: the picture to draw.
         offsets: metres added to the shaped rest vertices.

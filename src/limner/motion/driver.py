@@ -55,7 +55,8 @@ def read_driver(
         person: which person of a video or of keypoints, counted from the largest.
         body: the body model to fit to pictures and keypoints.
         frame_rate: of the result; by default the video's own, or 30 for motion files.
-        start, end: seconds of the motion to use.
+        start: second of the motion to begin with; by default its first.
+        end: second to stop before; by default after the last.
         progress: told of every frame read.
 
     Raises:

@@ -63,7 +63,8 @@ def warp(
 def resize_flow(source_from_target: Float[Tensor, "B H W 2"], size_hw: tuple[int, int]) -> Float[Tensor, "B h w 2"]:
     """Bring a flow to a feature map's size.
 
-    Parity: bilinear with aligned corners, so `NOWHERE` mixes with valid points at the silhouette; published weights saw that.
+    Parity: bilinear with aligned corners, so `NOWHERE` mixes with valid points at the silhouette, as the published
+    weights saw it.
     """
     channels_first = source_from_target.permute(0, 3, 1, 2)
     resized = functional.interpolate(channels_first, size=size_hw, mode="bilinear", align_corners=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -73,7 +73,8 @@ def imitate(
         background: None for the photo's own, a colour, a picture file, or "transparent".
         body: "free" or "smpl:PATH".
         frame_rate: of the result; by default the driver's.
-        start, end: seconds of the motion to use.
+        start: second of the motion to begin with; by default its first.
+        end: second to stop before; by default after the last.
         progress: called with (done, total, what).
 
     Raises:
@@ -119,21 +120,13 @@ def _write(
     """Stream frames into a file; what is half written when anything goes wrong is taken away by the writer."""
     first = next(frames)
     count = 0
-    with (
-        closing(_joined(first, frames)) as all_frames,
-        VideoWriter(output, frame_rate, first.shape[:2], alpha=first.shape[2] == 4, sound_from=sound_from) as writer,
-    ):
-        for frame in all_frames:
+    with VideoWriter(output, frame_rate, first.shape[:2], alpha=first.shape[2] == 4, sound_from=sound_from) as writer:
+        for frame in chain([first], frames):
             writer.write(frame)
             count += 1
             if progress is not None:
                 progress(count, total, "painting")
     return count
-
-
-def _joined(first: ndarray, rest: Iterator[ndarray]) -> Iterator[ndarray]:
-    yield first
-    yield from rest
 
 
 def view(
@@ -198,7 +191,8 @@ def swap(
         clothes: a picture of a person who wears the clothes.
         output: a picture, or with `motion` a video.
         parts: what to take over; names of `limner.motion.PARTS`.
-        person, clothes_person: which person of each photo, counted from the largest.
+        person: which person of `photo`, counted from the largest.
+        clothes_person: which person of `clothes`.
         size: longer side of the result, 256 to 1024; by default the photo's.
         background: None for the photo's own, a colour, a picture file, or "transparent".
         motion: let the result move, as in `imitate`.

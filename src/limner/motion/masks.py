@@ -1,7 +1,8 @@
 """Masks and boxes of the published systems: square-kernel erosion and dilation, boxes from keypoints and from masks.
 
-Source: svip-lab/impersonator `utils/util.py` and `models/impersonator_trainer.py`. Boxes are (min_x, max_x, min_y, max_y)
-in whole pixels, truncated, as the published networks were trained with; everywhere else limner's boxes are xyxy.
+Boxes are (min_x, max_x, min_y, max_y) in whole pixels, truncated, as the published networks were trained with;
+everywhere else limner's boxes are xyxy.
+Source: svip-lab/impersonator `utils/util.py` and `models/impersonator_trainer.py`.
 """
 
 import torch
@@ -90,7 +91,7 @@ def mask_box(mask: Float[Tensor, "N 1 H W"], factor: float) -> tuple[Int64[Tenso
             boxes.append((0, width, 0, height))
         else:
             spans = (int(columns.min()), int(columns.max()), width), (int(rows.min()), int(rows.max()), height)
-            boxes.append(tuple(edge for span in spans for edge in _grow(*span, factor)))
+            boxes.append((*_grow(*spans[0], factor), *_grow(*spans[1], factor)))
         valid.append(0.0 if flat else 1.0)
     return torch.tensor(boxes, dtype=torch.int64), torch.tensor(valid)
 

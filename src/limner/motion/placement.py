@@ -1,12 +1,16 @@
 """Put a motion that has no picture into the photo's scene: where the body stands in each frame, and how large.
 
-The scene is taken as a floor seen by a level camera a little above the hips; the person of the photo stands on it. The motion's
-path is scaled to the person's legs, turned to come towards the viewer, and its middle laid where the person stood.
+The scene is taken as a floor seen by a level camera above the hips; the person of the photo stands on it. The motion's
+path is scaled to the person's legs, turned so that the person faces the viewer, and laid where it stays in the picture.
+The body is drawn by the same camera, to first order: it grows as it comes nearer, and is tilted as the floor is seen,
+so that a foot which stands on the floor stands still in the picture.
+
+Notation: path (T, 3) pelvis in metres, x right, y up, z towards the viewer; zoom is the weak camera's scale.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float, Float32
@@ -17,17 +21,48 @@ from scipy.spatial.transform import Rotation
 from limner.body import FastSMPL
 from limner.records import Bodies, Motion
 
-CAMERA_FROM_WORLD = np.diag([1.0, -1.0, -1.0]).astype(np.float32)
+CAMERA_FROM_WORLD = Rotation.from_matrix(np.diag([1.0, -1.0, -1.0]))
 """World axes are x right, y up, z towards the viewer; camera axes x right, y down, z away."""
 VIEWING_DISTANCE_M = 6.0
 CAMERA_HEIGHT_M = 1.2
 LARGEST, SMALLEST = 1.12, 0.8
 """How much nearer or farther than in the photo the person may come; longer paths are shortened in depth."""
 TRAVELS_M = 0.6
-"""A path that goes farther than this turns the motion; a shorter one is turned by the first frame's facing."""
+"""A path that goes farther than this has a direction."""
+STRAIGHT_RAD = 0.6
+"""A path that leaves the facing by less than this is walked forwards, and comes straight at the viewer."""
+FACING_S = 0.5
+"""The facing is the mean over this time: hips swing with each step."""
 FLOOR_WINDOW_S = 0.6
 """Nobody stays in the air longer than this, so the lowest foot within it stood on the floor."""
-SIDE_MARGIN = 0.92
+BATCH = 64
+
+
+@dataclass(frozen=True)
+class _Extents:
+    """How far the body reaches from its pelvis in each frame, metres; `low` and `left` are negative."""
+
+    pelvis: Float[ndarray, "3"]
+    low: Float[ndarray, "T"]
+    high: Float[ndarray, "T"]
+    left: Float[ndarray, "T"]
+    right: Float[ndarray, "T"]
+
+
+@dataclass(frozen=True)
+class _Scene:
+    """The photo's floor and frame, in the picture frame (unit half the longer side, y down)."""
+
+    scale: float
+    stands_x: float
+    floor_y: float
+    top_y: float
+    frame_xy: tuple[float, float]
+
+    @property
+    def horizon_y(self) -> float:
+        """The line at the camera's height."""
+        return self.floor_y - self.scale * CAMERA_HEIGHT_M
 
 
 def place_motion(motion: Motion, source: Bodies, pose: FastSMPL) -> Bodies:
@@ -37,52 +72,59 @@ def place_motion(motion: Motion, source: Bodies, pose: FastSMPL) -> Bodies:
         motion: rotations and pelvis positions in a world with y up.
         source: the photo's person, one body.
         pose: the fast layer of its body model.
+
+    Returns:
+        One body a frame. The person stands on the floor of the photo, leaves it in jumps, and stays in the frame.
     """
-    yaw = Rotation.from_rotvec([0.0, _turn_to_viewer(motion), 0.0])
+    rate = float(motion.frame_rate)
+    root = Rotation.from_rotvec(motion.rotvec[:, 0].astype(np.float64))
+    yaw = Rotation.from_rotvec([0.0, _turn_to_viewer(motion.transl.astype(np.float64), root, rate), 0.0])
     rotvec = motion.rotvec.copy()
-    rotvec[:, 0] = (yaw * Rotation.from_rotvec(motion.rotvec[:, 0].astype(np.float64))).as_rotvec()
+    rotvec[:, 0] = (yaw * root).as_rotvec()
+    reach = _extents(rotvec, source, pose)
     path = yaw.apply(motion.transl.astype(np.float64))
-    pelvis, lowest = _stance(rotvec, source, pose)
-    path *= _leg_ratio(path[:, 1], lowest)
-    floor_gap = _above_floor(path[:, 1] + lowest, float(motion.frame_rate))
-    rotvec[:, 0] = (
-        Rotation.from_matrix(CAMERA_FROM_WORLD.astype(np.float64)) * Rotation.from_rotvec(rotvec[:, 0])
-    ).as_rotvec()
-    camera = _cameras(path, floor_gap, lowest, pelvis, source, pose)
-    count = len(rotvec)
-    return replace(
-        source,
-        rotvec=rotvec.astype(np.float32),
-        betas=np.repeat(source.betas[:1], count, axis=0),
-        weak_camera=camera.astype(np.float32),
-    )
+    path *= _leg_ratio(path[:, 1], reach.low)
+    gap = _above_floor(path[:, 1] + reach.low, rate)
+    camera, slope = _cameras(path, gap, reach, _scene(source, pose))
+    tilt = Rotation.from_rotvec([np.arcsin(slope), 0.0, 0.0])
+    rotvec[:, 0] = (tilt * CAMERA_FROM_WORLD * yaw * root).as_rotvec()
+    betas = np.repeat(source.betas[:1], len(rotvec), axis=0)
+    return replace(source, rotvec=rotvec, betas=betas, weak_camera=camera.astype(np.float32))
 
 
-def _turn_to_viewer(motion: Motion) -> float:
-    """Radians about y that turn the path, or for a motion in place the first facing, towards +z."""
-    span = motion.transl[-1] - motion.transl[0]
-    if np.hypot(span[0], span[2]) < TRAVELS_M:
-        span = Rotation.from_rotvec(motion.rotvec[0, 0].astype(np.float64)).apply([0.0, 0.0, 1.0])
-    return float(-np.arctan2(span[0], span[2]))
+def _turn_to_viewer(path: Float[ndarray, "T 3"], root: Rotation, frame_rate: float) -> float:
+    """Radians about y that turn the first facing, or a path walked that way, towards +z."""
+    front = root.apply([0.0, 0.0, 1.0])[: max(1, round(FACING_S * frame_rate))].mean(axis=0)
+    facing = np.arctan2(front[0], front[2])
+    span = path[-1] - path[0]
+    heading = np.arctan2(span[0], span[2])
+    off = (heading - facing + np.pi) % (2 * np.pi) - np.pi
+    straight = np.hypot(span[0], span[2]) > TRAVELS_M and abs(off) < STRAIGHT_RAD
+    return -float(heading if straight else facing)
 
 
-def _stance(
-    rotvec: Float32[ndarray, "T 24 3"], source: Bodies, pose: FastSMPL
-) -> tuple[Float[ndarray, "3"], Float[ndarray, "T"]]:
-    """The rest pelvis, and how far below the pelvis the lowest point of the body lies in each frame (negative metres)."""
-    lowest = np.empty(len(rotvec))
+def _extents(rotvec: Float32[ndarray, "T 24 3"], source: Bodies, pose: FastSMPL) -> _Extents:
+    ends = []
     pelvis = np.zeros(3)
-    for frame, one in enumerate(rotvec):
-        vertices, joints = pose(source.betas[:1], one[None])
-        pelvis = joints[0, 0]
-        lowest[frame] = vertices[0, :, 1].min() - pelvis[1]
-    return pelvis, lowest
+    for first in range(0, len(rotvec), BATCH):
+        part = rotvec[first : first + BATCH]
+        vertices, joints = pose(np.repeat(source.betas[:1], len(part), axis=0), part)
+        pelvis = joints[0, 0].astype(np.float64)
+        ends.append(np.stack([vertices.min(axis=1), vertices.max(axis=1)], axis=1) - pelvis)
+    low, high = np.moveaxis(np.concatenate(ends), 1, 0)
+    return _Extents(pelvis, low[:, 1], high[:, 1], low[:, 0], high[:, 0])
 
 
-def _leg_ratio(height: Float[ndarray, "T"], lowest: Float[ndarray, "T"]) -> float:
-    """How much longer the person's legs are than the recorded actor's; 1 where the recording has no floor at zero."""
-    recorded, own = float(np.median(height)), float(-np.median(lowest))
-    ratio = own / recorded if recorded > 0.2 else 1.0
+def _leg_ratio(height: Float[ndarray, "T"], low: Float[ndarray, "T"]) -> float:
+    """How much longer the person's legs are than the recorded actor's; 1 where the recording has no floor at zero.
+
+    On the floor the height of the pelvis is what the body reaches below it; in the air it is more, so the largest
+    ratios count. Frames low on the floor say little.
+    """
+    upright = height > max(0.2, 0.5 * height.max())
+    if not upright.any():
+        return 1.0
+    ratio = float(np.percentile(-low[upright] / height[upright], 90))
     return ratio if 0.5 < ratio < 2.0 else 1.0
 
 
@@ -94,39 +136,52 @@ def _above_floor(lowest: Float[ndarray, "T"], frame_rate: float) -> Float[ndarra
     return np.maximum(lowest - floor, 0.0)
 
 
-def _cameras(
-    path: Float[ndarray, "T 3"],
-    floor_gap: Float[ndarray, "T"],
-    lowest: Float[ndarray, "T"],
-    pelvis: Float[ndarray, "3"],
-    source: Bodies,
-    pose: FastSMPL,
-) -> Float[ndarray, "T 3"]:
-    """A weak camera for each frame that puts the body's lowest point on the floor of the photo."""
+def _scene(source: Bodies, pose: FastSMPL) -> _Scene:
     vertices, joints = pose(source.betas[:1], source.rotvec[:1])
-    scale, tx, ty = source.weak_camera[0].astype(np.float64)
-    floor_y = scale * (vertices[0, :, 1].max() + ty)
-    stands_x = scale * (joints[0, 0, 0] + tx)
-    focal = scale * VIEWING_DISTANCE_M
-    horizon_y = floor_y - focal * CAMERA_HEIGHT_M / VIEWING_DISTANCE_M
-    middle = (path[:, [0, 2]].min(axis=0) + path[:, [0, 2]].max(axis=0)) / 2
-    depth = VIEWING_DISTANCE_M - _fit_depth(path[:, 2] - middle[1])
-    zoom = focal / depth
-    x = stands_x + _fit_width(zoom * (path[:, 0] - middle[0]), stands_x, source.size_hw)
-    pelvis_y = horizon_y + zoom * (CAMERA_HEIGHT_M + lowest - floor_gap)
-    return np.stack([zoom, x / zoom - pelvis[0], pelvis_y / zoom - pelvis[1]], axis=1)
+    scale, tx, ty = (float(n) for n in source.weak_camera[0])
+    low, high = float(vertices[0, :, 1].max()), float(vertices[0, :, 1].min())
+    height, width = source.size_hw
+    longer = max(height, width)
+    stands_x = scale * (float(joints[0, 0, 0]) + tx)
+    return _Scene(scale, stands_x, scale * (low + ty), scale * (high + ty), (width / longer, height / longer))
 
 
-def _fit_depth(towards: Float[ndarray, "T"]) -> Float[ndarray, "T"]:
-    """Shorten the path in depth where the person would come too near or go too far."""
-    near, far = VIEWING_DISTANCE_M * (1 - 1 / LARGEST), VIEWING_DISTANCE_M * (1 / SMALLEST - 1)
-    factor = min(1.0, near / max(towards.max(), 1e-6), far / max(-towards.min(), 1e-6))
-    return towards * factor
+def _cameras(
+    path: Float[ndarray, "T 3"], gap: Float[ndarray, "T"], reach: _Extents, scene: _Scene
+) -> tuple[Float[ndarray, "T 3"], float]:
+    """A weak camera for each frame that puts the body's lowest point on the floor, and the slope of the floor."""
+    depth, shortened = _depth(path[:, 2], float((reach.high - reach.low + gap).max()), scene)
+    zoom = scene.scale * VIEWING_DISTANCE_M / depth
+    sideways = zoom * (path[:, 0] - (path[:, 0].min() + path[:, 0].max()) / 2)
+    x = _across(sideways, zoom * np.median(reach.left), zoom * np.median(reach.right), scene)
+    pelvis_y = scene.horizon_y + zoom * (CAMERA_HEIGHT_M + reach.low - gap)
+    camera = np.stack([zoom, x / zoom - reach.pelvis[0], pelvis_y / zoom - reach.pelvis[1]], axis=1)
+    return camera, shortened * CAMERA_HEIGHT_M / float(depth.mean())
 
 
-def _fit_width(sideways: Float[ndarray, "T"], stands_x: float, size_hw: tuple[int, int]) -> Float[ndarray, "T"]:
-    """Shorten the path sideways where the person's middle would leave the picture."""
-    half = SIDE_MARGIN * size_hw[1] / max(size_hw)
-    right, left = max(half - stands_x, 1e-6), max(half + stands_x, 1e-6)
-    factor = min(1.0, right / max(sideways.max(), 1e-6), left / max(-sideways.min(), 1e-6))
-    return sideways * factor
+def _depth(towards: Float[ndarray, "T"], tallest: float, scene: _Scene) -> tuple[Float[ndarray, "T"], float]:
+    """Metres from the camera, and how much of the path's depth is left: 1 where the frame has room for all of it.
+
+    The nearest place is where the person, `tallest` metres from the floor to the highest hand, still fits the frame.
+    """
+    top, bottom = min(-scene.frame_xy[1], scene.top_y), max(scene.frame_xy[1], scene.floor_y)
+    largest = min(LARGEST * scene.scale, (bottom - scene.horizon_y) / CAMERA_HEIGHT_M)
+    if tallest > CAMERA_HEIGHT_M:
+        largest = min(largest, (scene.horizon_y - top) / (tallest - CAMERA_HEIGHT_M))
+    smallest = SMALLEST * scene.scale
+    near, far = VIEWING_DISTANCE_M * scene.scale / max(largest, smallest), VIEWING_DISTANCE_M / SMALLEST
+    span = float(np.ptp(towards))
+    shortened = min(1.0, (far - near) / max(span, 1e-6))
+    half = shortened * span / 2
+    middle = float(np.clip(VIEWING_DISTANCE_M, near + half, max(far - half, near + half)))
+    return middle - shortened * (towards - (towards.min() + towards.max()) / 2), shortened
+
+
+def _across(
+    sideways: Float[ndarray, "T"], left: Float[ndarray, "T"], right: Float[ndarray, "T"], scene: _Scene
+) -> Float[ndarray, "T"]:
+    """Where the pelvis is across the picture: about its place in the photo, moved and if need be shortened to fit."""
+    half = scene.frame_xy[0]
+    room = max(0.0, 2 * half - float((right - left).max()))
+    x = scene.stands_x + sideways * min(1.0, room / max(float(np.ptp(sideways)), 1e-6))
+    return x + max(0.0, -half - float((x + left).min())) - max(0.0, float((x + right).max()) - half)

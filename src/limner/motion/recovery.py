@@ -1,6 +1,7 @@
 """From two pictures and two bodies to the inputs of the Liquid Warping networks.
 
-Source: svip-lab/impersonator `BodyRecoveryFlow` (`models/impersonator_trainer.py`, `models/impersonator_trainer_aug.py`).
+Source: svip-lab/impersonator `BodyRecoveryFlow` (`models/impersonator_trainer.py`,
+`models/impersonator_trainer_aug.py`).
 """
 
 from __future__ import annotations
@@ -84,8 +85,10 @@ def recover_flow(
     """Build the inputs of the background, source and transfer generators.
 
     Args:
-        source_image, target_image: in [-1, 1].
-        source, target: both bodies as drawn.
+        source_image: the photo, in [-1, 1].
+        target_image: the picture that shows the target pose, in [-1, 1].
+        source: the body in the photo, as drawn.
+        target: the body in the target pose, as drawn.
         target_keypoints: cocoplus keypoints in [-1, 1].
         auxiliary_image: a background picture to learn inpainting on; the target's background mask then grows (25).
         with_target_background: also prepare the target's background.

@@ -1,7 +1,7 @@
 """Smooth functions on a body's surface and in a picture: what is known in some places, spread to all others.
 
-Both spreads keep known values where their weight is high and fall back to their neighbours where it is low: on the mesh by
-a weighted Laplace equation over its edges, in the picture by a pyramid (pull, then push).
+Both spreads keep known values where their weight is high and fall back to their neighbours where it is low: on the mesh
+by a weighted Laplace equation over its edges, in the picture by a pyramid (pull, then push).
 """
 
 from __future__ import annotations
