@@ -20,7 +20,8 @@ ROOM_NAMES = {
         read_keypoints read_motion resample_motion swap track_person view write_image write_video""",
     "limner.api": "ClipScores FilesReport Finding Report SelfScores body doctor evaluate_self imitate pose swap view",
     "limner.metrics": "psnr ssim ssim_map",
-    "limner.weights": "WeightRecord file_path list_weights weight_record",
+    "limner.weights": """LoadReport WeightRecord file_path list_weights load_strictly read_checkpoint source_name
+        weight_record""",
 }
 
 

@@ -6,8 +6,108 @@ locator's own landmarks.
 Papers: Bazarevsky et al. 2020, "BlazePose"; Sun et al. 2019, "Deep High-Resolution Representation Learning".
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from limner.pose.configs import (
+    NETWORKS,
+    HRNetConfig,
+    PoseNetworkConfig,
+    PoseResNetConfig,
+    StageConfig,
+    config_from_official,
+    hrnet_config,
+    network_config,
+)
+from limner.pose.crop import (
+    crop_from_box,
+    crop_matrix,
+    cut_out,
+    flip_joints,
+    half_body_crop,
+    mirror_order,
+    move_points,
+    normalise,
+)
 from limner.pose.drawing import draw_keypoints
+from limner.pose.heatmaps import (
+    HeatmapAccuracy,
+    Peaks,
+    decode,
+    find_peaks,
+    flip_average,
+    flip_back,
+    heatmap_accuracy,
+    make_targets,
+)
 from limner.pose.predictor import PosePredictor
+from limner.pose.samples import (
+    JOINT_WEIGHTS,
+    UPPER_JOINTS,
+    Draws,
+    Sample,
+    SampleConfig,
+    draw_numbers,
+    plain_sample,
+    train_sample,
+)
 from limner.pose.skeletons import SKELETONS, Skeleton, conversion, convert
 
-__all__ = ["SKELETONS", "PosePredictor", "Skeleton", "conversion", "convert", "draw_keypoints"]
+if TYPE_CHECKING:
+    from limner.pose.hrnet import HRNet
+    from limner.pose.networks import build_network, init_published
+    from limner.pose.resnet import PoseResNet
+
+__all__ = [
+    "JOINT_WEIGHTS",
+    "NETWORKS",
+    "SKELETONS",
+    "UPPER_JOINTS",
+    "Draws",
+    "HRNet",
+    "HRNetConfig",
+    "HeatmapAccuracy",
+    "Peaks",
+    "PoseNetworkConfig",
+    "PosePredictor",
+    "PoseResNet",
+    "PoseResNetConfig",
+    "Sample",
+    "SampleConfig",
+    "Skeleton",
+    "StageConfig",
+    "build_network",
+    "config_from_official",
+    "conversion",
+    "convert",
+    "crop_from_box",
+    "crop_matrix",
+    "cut_out",
+    "decode",
+    "draw_keypoints",
+    "draw_numbers",
+    "find_peaks",
+    "flip_average",
+    "flip_back",
+    "flip_joints",
+    "half_body_crop",
+    "heatmap_accuracy",
+    "hrnet_config",
+    "init_published",
+    "make_targets",
+    "mirror_order",
+    "move_points",
+    "network_config",
+    "normalise",
+    "plain_sample",
+    "train_sample",
+]
+
+# Networks need torch, whose import takes seconds that joints without them need not cost.
+_NEED_TORCH = {"HRNet": "hrnet", "PoseResNet": "resnet", "build_network": "networks", "init_published": "networks"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _NEED_TORCH:
+        return getattr(import_module(f"limner.pose.{_NEED_TORCH[name]}"), name)
+    raise AttributeError(f"module 'limner.pose' has no attribute {name!r}")

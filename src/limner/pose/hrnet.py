@@ -7,8 +7,9 @@ checkpoints, so importing is a strict load.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 from limner.checks import ShapeError
 from limner.pose.blocks import block_row, conv_norm
 from limner.pose.configs import HRNetConfig, StageConfig
-from limner.weights import LoadReport, load_strictly, read_checkpoint
+from limner.weights import LoadReport, load_strictly, read_checkpoint, source_name
 
 Features = list[Float[Tensor, "B C H W"]]
 
@@ -135,21 +136,21 @@ class HRNet(nn.Module):
             ys = self.get_submodule(f"stage{number + 1}")(_lead(self.get_submodule(f"transition{number}"), ys))
         return self.final_layer(ys[0])
 
-    def load_official(self, path: str | Path) -> LoadReport:
-        """Load a published COCO or MPII checkpoint, or one written by the official trainer; strict.
+    def load_official(self, weights: str | Path | Mapping[str, Any]) -> LoadReport:
+        """Load a published COCO or MPII checkpoint, or one written by the official trainer, or its content; strict.
 
         Raises:
             FileProblem: there is no such file.
             WeightsError: the file is damaged, holds code, or lacks or exceeds the network's keys.
         """
-        return load_strictly(self, read_checkpoint(path), str(path))
+        return load_strictly(self, read_checkpoint(weights), source_name(weights))
 
-    def load_imagenet(self, path: str | Path, layers: Sequence[str] = ("*",)) -> LoadReport:
+    def load_imagenet(self, weights: str | Path | Mapping[str, Any], layers: Sequence[str] = ("*",)) -> LoadReport:
         """Load the trunk from a published ImageNet checkpoint; the last layer keeps its values.
 
         Args:
-            path: such as `hrnet_w32-36af842e.pth`. Its classification head is left out, and so are the outputs of the
-                last fusion that a pose network does not have.
+            weights: such as `hrnet_w32-36af842e.pth`. Its classification head is left out, and so are those outputs of
+                the last fusion that a pose network lacks.
             layers: which parts, by the first piece of their keys (the YAMLs' PRETRAINED_LAYERS); "*" in front is all.
 
         Raises:
@@ -159,8 +160,10 @@ class HRNet(nn.Module):
         last = f"stage4.{self.config.stage4.num_modules - 1}.fuse_layers."
         unused = [f"{last}{branch}." for branch in range(1, len(self.config.stage4.widths))]
         head = ("head.", "incre_modules.", "downsamp_modules.", "final_layer.", "classifier.")
-        state = read_checkpoint(path)
-        return load_strictly(self, state, str(path), ignored=(*head, *unused), kept=("final_layer.",), layers=layers)
+        state = read_checkpoint(weights)
+        return load_strictly(
+            self, state, source_name(weights), ignored=(*head, *unused), kept=("final_layer.",), layers=layers
+        )
 
 
 def check_network_input(image: Tensor, step: int) -> None:

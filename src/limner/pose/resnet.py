@@ -8,7 +8,9 @@ see `limner.pose.crop.normalise`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -17,7 +19,7 @@ from torch import Tensor, nn
 from limner.pose.blocks import block_row
 from limner.pose.configs import EXPANSION, RESNET_LAYERS, PoseResNetConfig
 from limner.pose.hrnet import check_network_input
-from limner.weights import LoadReport, load_strictly, read_checkpoint
+from limner.weights import LoadReport, load_strictly, read_checkpoint, source_name
 
 # Padding and output padding that make an upsampling of exactly two, for each kernel.
 _PADDING = {4: (1, 0), 3: (1, 1), 2: (0, 0)}
@@ -61,27 +63,27 @@ class PoseResNet(nn.Module):
             x = self.get_submodule(f"layer{layer}")(x)
         return self.final_layer(self.deconv_layers(x))
 
-    def load_official(self, path: str | Path) -> LoadReport:
-        """Load a published COCO or MPII checkpoint, or one written by the official trainer; strict.
+    def load_official(self, weights: str | Path | Mapping[str, Any]) -> LoadReport:
+        """Load a published COCO or MPII checkpoint, or one written by the official trainer, or its content; strict.
 
         Raises:
             FileProblem: there is no such file.
             WeightsError: the file is damaged, holds code, or lacks or exceeds the network's keys.
         """
-        return load_strictly(self, read_checkpoint(path), str(path))
+        return load_strictly(self, read_checkpoint(weights), source_name(weights))
 
-    def load_imagenet(self, path: str | Path) -> LoadReport:
+    def load_imagenet(self, weights: str | Path | Mapping[str, Any]) -> LoadReport:
         """Load the trunk from a ResNet trained on ImageNet; upsampling and last layer keep their values.
 
         Args:
-            path: such as `resnet50-19c8e357.pth`; its classifier is left out.
+            weights: such as `resnet50-19c8e357.pth`; its classifier is left out.
 
         Raises:
             FileProblem: there is no such file.
             WeightsError: the file is damaged, holds code, or is a ResNet of another depth.
         """
         kept = ("deconv_layers.", "final_layer.")
-        return load_strictly(self, read_checkpoint(path), str(path), ignored=("fc.",), kept=kept)
+        return load_strictly(self, read_checkpoint(weights), source_name(weights), ignored=("fc.",), kept=kept)
 
 
 def _upsampling(config: PoseResNetConfig, channels: int) -> nn.Sequential:

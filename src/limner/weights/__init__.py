@@ -5,7 +5,7 @@ source, licence, input size, normalisation, notes). One JSON card per file lies 
 Files that may be shipped lie in `files/`; nothing is ever downloaded and no pickle is ever executed.
 """
 
-from limner.weights.checkpoints import LoadReport, load_strictly, read_checkpoint
+from limner.weights.checkpoints import LoadReport, load_strictly, read_checkpoint, source_name
 from limner.weights.registry import WeightRecord, file_path, list_weights, weight_record
 
 __all__ = [
@@ -15,5 +15,6 @@ __all__ = [
     "list_weights",
     "load_strictly",
     "read_checkpoint",
+    "source_name",
     "weight_record",
 ]

@@ -33,12 +33,12 @@ class LoadReport:
     kept: tuple[str, ...]
 
 
-def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
+def read_checkpoint(source: str | Path | Mapping[str, Any]) -> dict[str, Tensor]:
     """Read the weights in a PyTorch or safetensors file, without executing what the file may hold.
 
     Args:
-        path: a flat state dict, or a training checkpoint with one under `state_dict`; the prefix `module.`, which
-            several devices leave, is taken off.
+        source: the file, or what was read from one: a flat state dict, or a training checkpoint with one under
+            `state_dict`; the prefix `module.`, which several devices leave, is taken off.
 
     Returns:
         Tensors on the CPU by their official keys.
@@ -47,10 +47,10 @@ def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
         FileProblem: there is no such file.
         WeightsError: the file is truncated, holds code, or holds no weights.
     """
-    path = check_file(path, "weight file")
     import torch  # here, because the names and licences of weights are told without it
 
-    content = _read(path)
+    content = source if isinstance(source, Mapping) else _read(check_file(source, "weight file"))
+    path = source_name(source)
     if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
         content = content["state_dict"]
     if not isinstance(content, Mapping) or not content:
@@ -62,6 +62,11 @@ def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
         raise WeightsError(f"{path} is no mapping of names to tensors: {_list(odd)} {_are(odd)} something else")
     wrapped = all(key.startswith("module.") for key in content)
     return {key.removeprefix("module.") if wrapped else key: value for key, value in content.items()}
+
+
+def source_name(source: str | Path | Mapping[str, Any]) -> str:
+    """Return what messages call a checkpoint: its path, or that it came from memory."""
+    return "the state dict" if isinstance(source, Mapping) else str(source)
 
 
 def load_strictly(
