@@ -1,8 +1,8 @@
 """Parity cases: what the published systems compute, as data, and how a result is judged against it.
 
 A case is a folder `GROUP/NAME` with `case.json` and `case.npz`; `fill.py` (made-up weights) and
-`mesh/synthetic_smpl.py` (a made-up body) lie beside the groups. Adapters see a `Case` and return a dict of outputs; they
-never see a case's name.
+`mesh/synthetic_smpl.py` (a made-up body) lie beside the groups. Adapters see a `Case` and return a dict of outputs;
+they never see a case's name.
 """
 
 from __future__ import annotations
