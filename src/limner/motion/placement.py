@@ -35,6 +35,8 @@ FACING_S = 0.5
 """The facing is the mean over this time: hips swing with each step."""
 FLOOR_WINDOW_S = 0.6
 """Nobody stays in the air longer than this, so the lowest foot within it stood on the floor."""
+OFTEN = 75
+"""Percentage of the frames whose height must fit the frame; for a short leap nobody steps back from the camera."""
 BATCH = 64
 
 
@@ -150,7 +152,7 @@ def _cameras(
     path: Float[ndarray, "T 3"], gap: Float[ndarray, "T"], reach: _Extents, scene: _Scene
 ) -> tuple[Float[ndarray, "T 3"], float]:
     """A weak camera for each frame that puts the body's lowest point on the floor, and the slope of the floor."""
-    depth, shortened = _depth(path[:, 2], float((reach.high - reach.low + gap).max()), scene)
+    depth, shortened = _depth(path[:, 2], float(np.percentile(reach.high - reach.low + gap, OFTEN)), scene)
     zoom = scene.scale * VIEWING_DISTANCE_M / depth
     sideways = zoom * (path[:, 0] - (path[:, 0].min() + path[:, 0].max()) / 2)
     x = _across(sideways, zoom * np.median(reach.left), zoom * np.median(reach.right), scene)
@@ -162,7 +164,7 @@ def _cameras(
 def _depth(towards: Float[ndarray, "T"], tallest: float, scene: _Scene) -> tuple[Float[ndarray, "T"], float]:
     """Metres from the camera, and how much of the path's depth is left: 1 where the frame has room for all of it.
 
-    The nearest place is where the person, `tallest` metres from the floor to the highest hand, still fits the frame.
+    The nearest place is where a person of `tallest` metres, from the floor to the highest hand, still fits the frame.
     """
     top, bottom = min(-scene.frame_xy[1], scene.top_y), max(scene.frame_xy[1], scene.floor_y)
     largest = min(LARGEST * scene.scale, (bottom - scene.horizon_y) / CAMERA_HEIGHT_M)
