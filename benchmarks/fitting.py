@@ -82,15 +82,17 @@ def aligned(points: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
 
 def lag(points: np.ndarray, truth: np.ndarray) -> float:
-    """Frames by which `points` come after `truth`: the top of the parabola through the correlation of their speeds."""
+    """Frames by which `points` come after `truth`: the bottom of the parabola through the squared gap of their speeds.
+
+    The gap, not the correlation: of a steady walk the latter's top lies where the faster half of the clip is.
+    """
     one, two = np.diff(points, axis=0).reshape(len(points) - 1, -1), np.diff(truth, axis=0).reshape(len(truth) - 1, -1)
     reach = 5
-    score = [
-        (one[reach + d : len(one) - reach + d] * two[reach : len(two) - reach]).sum() for d in range(-reach, reach + 1)
-    ]
-    top = int(np.clip(np.argmax(score), 1, 2 * reach - 1))
-    left, middle, right = score[top - 1 : top + 2]
-    return top - reach + 0.5 * (left - right) / (left - 2 * middle + right)
+    middle = two[reach : len(two) - reach]
+    gap = [((one[reach + d : len(one) - reach + d] - middle) ** 2).sum() for d in range(-reach, reach + 1)]
+    low = int(np.clip(np.argmin(gap), 1, 2 * reach - 1))
+    left, bottom, right = gap[low - 1 : low + 2]
+    return low - reach + 0.5 * (left - right) / (left - 2 * bottom + right)
 
 
 def one_run(path: Path, yaw: float, perspective: bool, options: argparse.Namespace) -> dict[str, float]:

@@ -60,6 +60,7 @@ class Weights:
     """How much each term counts; spreads are in metres, radians and seconds.
 
     Attributes:
+        keypoint: multiplies the spread of keypoints.
         keypoint_cut: spreads at which a keypoint starts to be taken for a mistake.
         direction: multiplies the spread of bone directions.
         direction_cut: spreads at which a direction starts to be taken for a mistake.
@@ -72,7 +73,8 @@ class Weights:
         contact: metres a second at which a standing foot may slide.
     """
 
-    keypoint_cut: float = 6.0
+    keypoint: float = 0.7
+    keypoint_cut: float = 8.5
     direction: float = 0.7
     direction_cut: float = 6.0
     prior: float = 1.0
@@ -96,7 +98,7 @@ class Energy:
 
     def __init__(self, body: SparseBody, observations: Observations, weights: Weights, scale: ndarray) -> None:
         self.body, self.seen, self.weights, self.scale = body, observations, weights, scale
-        self.spread = np.array([SPREAD.get(name, 1.0) for name in observations.names])
+        self.spread = np.array([SPREAD.get(name, 1.0) for name in observations.names]) * weights.keypoint
         self.confidence = observations.confidence * body.present
         rest = body.pose(np.tile(np.eye(3), (1, 24, 1, 1)), np.zeros(body.num_betas)).points[0]
         self.rest = rest
@@ -233,7 +235,7 @@ class Energy:
             rows = np.zeros((*place.shape, self.num_unknowns))
             rows[..., 0, 1] = rows[..., 1, 2] = 1 / size[..., 0]
             rows[..., _TURNS] = sums.turns
-        used = np.flatnonzero(self.spread < 1.0)
+        used = np.flatnonzero(self.spread < 0.1)
         place, rows = place[:, used], None if rows is None else rows[:, :, :, :][:, used]
         sums.across(place, rows, (1.0, -2.0, 1.0), rate**2 / self.weights.acceleration)
         sums.across(place, rows, (-1.0, 1.0), rate / self.weights.speed)
