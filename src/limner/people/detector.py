@@ -19,6 +19,8 @@ _SIZE = 224
 _LAYERS = ((8, 2), (16, 2), (32, 6))
 _LAYER_STEP = 1.8
 _EASY_HEIGHT = 0.4  # share of a view's side from which on a standing person is found
+_LEAST_PIXELS = 24.0  # height of a person whom the landmark network can still make out
+_MOST_SQUARES = 400  # 2 seconds on one core
 _NEAR = 0.3  # overlap above which two boxes of one view are averaged into one
 
 
@@ -107,17 +109,18 @@ def search_squares(size_hw: tuple[int, int], smallest: float = 1 / 6) -> list[tu
     """Return the squares (left, top, side in pixels) that together show everyone of at least `smallest` x the height.
 
     The first square holds the whole picture. Each further layer has squares `_LAYER_STEP` times smaller that overlap
-    by half, down to squares in which the smallest person is `_EASY_HEIGHT` of the side.
+    by half, down to squares in which the smallest person is `_EASY_HEIGHT` of the side. Nobody is looked for below
+    `_LEAST_PIXELS`; a picture much wider than high is searched for large people first, as far as `_MOST_SQUARES` go.
     """
     height, width = size_hw
     longest = float(max(height, width))
     squares = [((width - longest) / 2, (height - longest) / 2, longest)]
-    least = min(smallest * height / _EASY_HEIGHT, longest)
+    least = min(max(smallest * height, _LEAST_PIXELS) / _EASY_HEIGHT, longest)
     num_layers = int(np.ceil(np.log(longest / least) / np.log(_LAYER_STEP) - 1e-9))
     for layer in range(1, num_layers + 1):
         side = longest * (least / longest) ** (layer / num_layers)
         squares += [(x, y, side) for y in _starts(height, side) for x in _starts(width, side)]
-    return squares
+    return squares[:_MOST_SQUARES]
 
 
 def _starts(length: int, side: float) -> list[float]:

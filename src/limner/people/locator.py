@@ -127,6 +127,7 @@ def _default_locator() -> Locator:
 
 def find_people(image: RgbImage) -> People:
     """Find everybody of at least a sixth of the picture's height: `Locator.locate` with the default networks."""
+    check_picture(image)  # before the networks are read: a bad picture is refused at once
     return _default_locator().locate(image)
 
 

@@ -58,14 +58,21 @@ def _refine_crop(image: RgbImage, mask: Float32[ndarray, "H W"], extent: int) ->
     height, width = mask.shape
     # Small photos are enlarged, so that the band and the gaps between limbs span several pixels.
     scale = min(_ENLARGE, _WORK_SIDE / max(height, width))
-    there, back = (cv2.INTER_AREA, cv2.INTER_LINEAR) if scale < 1 else (cv2.INTER_LINEAR, cv2.INTER_AREA)
     size_wh = (max(round(width * scale), 1), max(round(height * scale), 1))
     small = cv2.resize(image, size_wh, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
-    rough = cv2.resize(mask.astype(np.float32), size_wh, interpolation=there)
+    rough = cv2.resize(
+        mask.astype(np.float32), size_wh, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    )
     sure = _by_colour(small, rough, extent * scale)
-    sure = cv2.resize(sure, (width, height), interpolation=back)
-    radius = max(1, round(_SOFT * extent))
-    alpha = guided_filter(image.astype(np.float32) / 255, sure, radius, _SMOOTH)
+    # The filter's lines are computed at no more than the working size and applied to every pixel, so that a photo of
+    # many megapixels costs little memory (He and Sun 2015, "Fast Guided Filter").
+    coarse = min(1.0, scale)
+    size_wh = (max(round(width * coarse), 1), max(round(height * coarse), 1))
+    sure, guide = (cv2.resize(array, size_wh, interpolation=cv2.INTER_AREA) for array in (sure, image))
+    radius = max(1, round(_SOFT * extent * coarse))
+    slope, offset = local_lines(guide.astype(np.float32) / 255, sure, radius, _SMOOTH)
+    slope, offset = (cv2.resize(array, (width, height), interpolation=cv2.INTER_LINEAR) for array in (slope, offset))
+    alpha = np.einsum("hwc,hwc->hw", slope, image.astype(np.float32) / 255) + offset
     # The filter's slow tails are cut off, more of them outside: a pale rim shows on any new background.
     return np.clip((alpha - 0.18) / 0.74, 0, 1)
 
@@ -104,31 +111,34 @@ def _tidy(cut: UInt8[ndarray, "H W"], person: UInt8[ndarray, "H W"]) -> UInt8[nd
     return cut
 
 
-def guided_filter(
+def local_lines(
     guide: Float32[ndarray, "H W 3"], values: Float32[ndarray, "H W"], radius: int, epsilon: float
-) -> Float32[ndarray, "H W"]:
-    """Smooth `values` so that their edges lie where the colours of `guide` have edges.
+) -> tuple[Float32[ndarray, "H W 3"], Float32[ndarray, "H W"]]:
+    """Return the guided filter's lines: at each pixel the slope and offset that make `values` of nearby colours.
 
     Args:
-        guide: colours in [0, 1].
-        values: what to smooth.
+        guide: colours in [0, 1]; `slope . guide + offset` is the filtered picture.
+        values: what to smooth along the colours' edges.
         radius: of the square windows, in pixels.
         epsilon: variance of colour below which a window counts as flat.
 
     Source: He et al. 2010, equations 14 to 16 (colour guide).
     """
-    size = (2 * radius + 1, 2 * radius + 1)
 
     def mean(array: ndarray) -> ndarray:
-        return cv2.blur(array, size, borderType=cv2.BORDER_REFLECT)
+        return cv2.blur(array, (2 * radius + 1, 2 * radius + 1), borderType=cv2.BORDER_REFLECT)
 
     mean_guide, mean_values = mean(guide), mean(values)
     shared = mean(guide * values[..., None]) - mean_guide * mean_values[..., None]
-    spread = mean((guide[..., :, None] * guide[..., None, :]).reshape(*values.shape, 9)).reshape(*values.shape, 3, 3)
-    spread = spread - mean_guide[..., :, None] * mean_guide[..., None, :] + epsilon * np.eye(3, dtype=np.float32)
+    # Six of the nine entries: the matrix is symmetric.
+    pairs = [(i, j) for i in range(3) for j in range(i, 3)]
+    spread = np.zeros((*values.shape, 3, 3), np.float32)
+    for i, j in pairs:
+        entry = mean(guide[..., i] * guide[..., j]) - mean_guide[..., i] * mean_guide[..., j]
+        spread[..., i, j] = spread[..., j, i] = entry + (epsilon if i == j else 0)
     slope = np.linalg.solve(spread, shared[..., None])[..., 0]
     offset = mean_values - (slope * mean_guide).sum(axis=-1)
-    return (mean(slope) * guide).sum(axis=-1) + mean(offset)
+    return mean(slope), mean(offset)
 
 
 def _extent(inside: ndarray) -> tuple[int, int, int, int] | None:

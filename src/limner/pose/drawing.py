@@ -36,7 +36,7 @@ def draw_keypoints(image: RgbImage, keypoints: Keypoints, *, min_score: float = 
 
 
 def _draw_person(canvas: RgbImage, xy: ndarray, seen: ndarray, skeleton: Skeleton) -> None:
-    extent = float(np.ptp(xy[seen], axis=0).max())
+    extent = min(float(np.ptp(xy[seen], axis=0).max()), max(canvas.shape))  # joints may lie far outside
     thickness = max(1, round(extent / 90))
     limbs = [(a, b) for a, b in skeleton.limbs if seen[a] and seen[b]]
     # The dark lines go first, all of them, so that no outline crosses a coloured limb.
