@@ -3,7 +3,7 @@
 #   make demo    a fresh machine to out/demo.mp4: environment, install, then the main job on assets/demo
 #   make test    the tests (about ten minutes at most on two cores)
 #   make lint    format, lint and type checks
-#   make bench   the speed tables of benchmarks/
+#   make bench   speed against plain numpy, smplx and PyAV; benchmarks/ has more, which need data of yours
 #
 # TORCH names the wheel to install; a CUDA or CPU build of another version is fine: make TORCH=torch==2.6.0 demo
 
@@ -28,8 +28,10 @@ lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-bench: $(VENV)/installed-dev
-	for script in benchmarks/bench_*.py; do OMP_NUM_THREADS=1 $(BIN)/python "$$script" || exit 1; done
+bench: $(VENV)/installed-dev demo
+	$(BIN)/python benchmarks/raster.py
+	$(BIN)/python benchmarks/smpl.py
+	$(BIN)/python benchmarks/media.py out/demo.mp4
 
 clean:
 	rm -rf out build dist .pytest_cache .ruff_cache .mypy_cache
