@@ -18,7 +18,7 @@ from limner.checks import InputError, NobodyFound, check_shape
 from limner.media import read_image
 from limner.motion.atlas import with_atlas
 from limner.motion.background import compose_background, fill_background
-from limner.motion.cameras import strategy_camera
+from limner.motion.cameras import frames_cut, strategy_camera
 from limner.motion.drawn import draw_figure
 from limner.motion.painter import Layer, Painted, paint
 from limner.motion.parts import part_shares
@@ -155,11 +155,18 @@ class Actor:
         if isinstance(motion, Motion):
             placed = place_motion(motion, self.bodies, self.pose)
             return replace(placed, weak_camera=self._still(len(placed))) if camera == "source" else placed
-        cameras = strategy_camera(
-            self.bodies.weak_camera[0], motion.weak_camera, motion.weak_camera[0], camera, follow_scale=True
-        )
         betas = np.repeat(self.bodies.betas[:1], len(motion), axis=0)
-        return replace(self.bodies, rotvec=motion.rotvec, betas=betas, weak_camera=cameras)
+        placed = replace(self.bodies, rotvec=motion.rotvec, betas=betas, weak_camera=self._still(len(motion)))
+        # The published anchor is the driver's first frame; where that walks the person out of the picture, the middle
+        # of the driver's path serves instead.
+        anchors = (motion.weak_camera[0], np.median(motion.weak_camera, axis=0))
+        choices = [
+            strategy_camera(self.bodies.weak_camera[0], motion.weak_camera, anchor, camera, follow_scale=True)
+            for anchor in (anchors if camera == "smooth" else anchors[:1])
+        ]
+        joints = self.pose(placed.betas, placed.rotvec)[1]
+        best = min(choices, key=lambda cameras: frames_cut(joints, cameras, self.size_hw))
+        return replace(placed, weak_camera=best.astype(np.float32))
 
     def _still(self, count: int) -> Float32[ndarray, "T 3"]:
         return np.repeat(self.bodies.weak_camera[:1], count, axis=0)
@@ -202,7 +209,10 @@ class Actor:
         layers = [Layer(layer.appearance, layer.share * (1 - taken)) for layer in self.layers]
         layers += [Layer(layer.appearance, layer.share * taken) for layer in clothes.layers]
         offsets = self.offsets + taken[:, None] * (clothes.offsets - self.offsets)
-        return replace(self, offsets=offsets.astype(np.float32), layers=tuple(layers))
+        legs = np.unique(self.body.faces[np.concatenate(_leg_faces(self.body))])
+        # A skirt belongs to whom the legs are taken from.
+        body = clothes.body if taken[legs].mean() > 0.5 else self.body
+        return replace(self, body=body, offsets=offsets.astype(np.float32), layers=tuple(layers))
 
 
 def resize_photo(image: RgbImage, size: int | None) -> RgbImage:
@@ -228,6 +238,10 @@ def rest_body(body: BodyData, bodies: Bodies) -> Float32[ndarray, "V 3"]:
     """The shaped body in T pose."""
     betas = bodies.betas[0]
     return (body.v_template + body.shapedirs[..., : len(betas)] @ betas).astype(np.float32)
+
+
+def _leg_faces(body: BodyData) -> list[ndarray]:
+    return [faces for name, faces in body.face_parts.items() if "leg" in name]
 
 
 def _check_person(found: int, person: int, photo: str) -> None:

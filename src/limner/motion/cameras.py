@@ -52,6 +52,21 @@ def strategy_camera(
     return camera
 
 
+def frames_cut(
+    joints: Float[ndarray, "N J 3"], cameras: Float[ndarray, "N 3"], size_hw: tuple[int, int]
+) -> int:
+    """Count the frames in which a joint lies outside the picture.
+
+    Args:
+        joints: metres in camera axes.
+        cameras: weak cameras of the picture frame.
+        size_hw: the picture.
+    """
+    points = cameras[:, None, :1] * (joints[..., :2] + cameras[:, None, 1:])
+    edge = np.array([size_hw[1], size_hw[0]]) / max(size_hw)
+    return int((np.abs(points) > edge).any(axis=(1, 2)).sum())
+
+
 def frame_camera_from_crop(
     camera: Float[ndarray, "N 3"], scale: Float[ndarray, "N"], start: Float[ndarray, "N 2"]
 ) -> Float[ndarray, "N 3"]:

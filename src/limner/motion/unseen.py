@@ -30,6 +30,8 @@ TRUSTED = 0.3
 HAIRLINE_M = 0.025
 """How far above the face list (brows) the forehead ends."""
 BEHIND_FACE_M = 0.05
+HAIR_LIKE = 0.6
+"""A colour is hair when its distance to the hair's is below this share of its distance to the skin's: ears cast shadows."""
 DETAIL_SHARE = 0.7
 DETAIL_LEVELS = 25.0
 DETAIL_M = 0.03
@@ -125,7 +127,7 @@ def _scalp(
     if len(top) and len(skin):
         hair_colour, skin_colour = np.median(own[top], axis=0), np.median(own[skin], axis=0)
         off_hair, off_skin = (np.linalg.norm(own[region] - c, axis=1) for c in (hair_colour, skin_colour))
-        bare[region] = off_skin < off_hair
+        bare[region] = off_hair > HAIR_LIKE * off_skin
     return hair, bare, in_face
 
 
