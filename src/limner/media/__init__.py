@@ -12,7 +12,15 @@ from limner.media.files import PICTURE_SUFFIXES, VIDEO_SUFFIXES, check_output, w
 from limner.media.interpolation import resample_motion
 from limner.media.keypoint_files import read_keypoints
 from limner.media.motion_files import MOTION_SUFFIXES, motion_kind, read_motion
-from limner.media.picture import MAX_PIXELS, encode_image, over_white, read_image, read_image_rgba, write_image
+from limner.media.picture import (
+    MAX_PIXELS,
+    decode_image,
+    encode_image,
+    over_white,
+    read_image,
+    read_image_rgba,
+    write_image,
+)
 from limner.media.provenance import SOURCE_TYPE, read_mark
 from limner.media.video import Video, open_video
 from limner.media.video_writer import VideoWriter, check_video_output, write_video
@@ -27,6 +35,7 @@ __all__ = [
     "VideoWriter",
     "check_output",
     "check_video_output",
+    "decode_image",
     "encode_image",
     "motion_kind",
     "open_video",

@@ -26,12 +26,13 @@ MAX_PIXELS = 100_000_000
 """The largest picture that is decoded: 100 megapixels take 300 MB as RGB, and more while decoding."""
 
 
-def read_image(path: str | Path, *, min_side: int = 1) -> RgbImage:
+def read_image(path: str | Path, *, min_side: int = 1, upright: bool = True) -> RgbImage:
     """Read a picture as RGB, upright, transparency laid over white.
 
     Args:
         path: a JPEG, PNG, WebP, TIFF or BMP file of any depth and colour model; the first page of a TIFF.
         min_side: refuse pictures with a shorter side than this; doors that look for people ask for 16.
+        upright: follow the camera's orientation mark; the annotations of data sets count the pixels as stored.
 
     Returns:
         RGB, 8 bits, rows from the top.
@@ -40,7 +41,18 @@ def read_image(path: str | Path, *, min_side: int = 1) -> RgbImage:
         FileProblem: the file is missing, empty, truncated, corrupt or no picture.
         InputError: the picture has more than `MAX_PIXELS` pixels or a side shorter than `min_side`.
     """
-    image = _read(path, min_side)
+    image = _read(path, min_side, upright=upright)
+    return over_white(image) if image.shape[2] == 4 else image
+
+
+def decode_image(data: bytes, name: str, *, min_side: int = 1, upright: bool = True) -> RgbImage:
+    """Decode the bytes of a picture file, such as one inside an archive; `name` stands for it in messages.
+
+    Otherwise like `read_image`.
+    """
+    if not data:
+        raise FileProblem(f"{name} is empty; a picture is needed")
+    image = _decode_checked(np.frombuffer(data, np.uint8), name, min_side, upright=upright)
     return over_white(image) if image.shape[2] == 4 else image
 
 
@@ -57,19 +69,24 @@ def over_white(image: UInt8[ndarray, "H W 4"]) -> RgbImage:
     return ((mixed + 127) // 255).astype(np.uint8)
 
 
-def _read(path: str | Path, min_side: int) -> UInt8[ndarray, "H W C"]:
+def _read(path: str | Path, min_side: int, *, upright: bool = True) -> UInt8[ndarray, "H W C"]:
     path = check_file(path, "picture")
     try:
         # Mapped, not read: a huge file is refused by its header without being loaded; and any name opens on any system.
         data = np.memmap(path, dtype=np.uint8, mode="r")
     except PermissionError:
         raise FileProblem(f"{path} may not be read: permission denied") from None
-    header = read_header(memoryview(data), str(path))
-    _check_size(header, path, min_side)
-    return turn_upright(_to_rgb_u8(_decode(data, path)), header.orientation)
+    return _decode_checked(data, str(path), min_side, upright=upright)
 
 
-def _check_size(header: PictureHeader, path: Path, min_side: int) -> None:
+def _decode_checked(data: UInt8[ndarray, "B"], name: str, min_side: int, *, upright: bool) -> UInt8[ndarray, "H W C"]:
+    header = read_header(memoryview(data), name)
+    _check_size(header, name, min_side)
+    image = _to_rgb_u8(_decode(data, name))
+    return turn_upright(image, header.orientation) if upright else image
+
+
+def _check_size(header: PictureHeader, path: str, min_side: int) -> None:
     height, width = header.size_hw
     if height * width > MAX_PIXELS:
         raise InputError(
@@ -79,7 +96,7 @@ def _check_size(header: PictureHeader, path: Path, min_side: int) -> None:
         raise InputError(f"{path} is {width}x{height} pixels; both sides must have at least {min_side}")
 
 
-def _decode(data: ndarray, path: Path) -> ndarray:
+def _decode(data: ndarray, path: str) -> ndarray:
     with _quiet_opencv():
         try:
             image = cv2.imdecode(np.asarray(data), cv2.IMREAD_UNCHANGED)

@@ -17,9 +17,10 @@ from numpy import ndarray
 
 from limner.checks import InputError, check_shape
 
-# Joints of each row of a table, by their names in the skeletons; a row is the plain mean over the joints that are there.
+# Joints of each row of a table, by their names in the skeletons; a row is the plain mean of those that are there. LSP's
+# head has two joints; MPII's neck is called upper_neck and stays out of its head, as published.
 _ROWS: dict[str, tuple[str, ...]] = {
-    "Head": ("head_top",),
+    "Head": ("head_top", "neck"),
     "Shoulder": ("left_shoulder", "right_shoulder"),
     "Elbow": ("left_elbow", "right_elbow"),
     "Wrist": ("left_wrist", "right_wrist"),
@@ -83,8 +84,8 @@ def pckh(
         ShapeError: the numbers of people or joints differ.
         InputError: there is nobody to score, or a head has no size.
 
-    Source: Andriluka et al. 2014. Parity: a hit lies at most 0.5 * 0.6 head diagonals away; see `PUBLISHED_FINE_THRESHOLD`
-        for Mean@0.1.
+    Source: Andriluka et al. 2014. Parity: a hit lies at most 0.5 * 0.6 head diagonals away; for Mean@0.1 see
+        `PUBLISHED_FINE_THRESHOLD`.
     """
     check_shape(head_boxes, "head_boxes", (len(annotated), 2, 2))
     heads = np.linalg.norm(head_boxes[:, 1].astype(float) - head_boxes[:, 0], axis=1) * HEAD_SHARE
@@ -165,7 +166,7 @@ class PckScores:
 def torso_size(
     annotated: Num[ndarray, "N K 2"], visible: Bool[ndarray, "N K"], joints: Sequence[str]
 ) -> Float64[ndarray, "N"]:
-    """Return the longer of the two lines from a shoulder to the opposite hip, in pixels; NaN where none is annotated."""
+    """Return the longer line from a shoulder to the opposite hip, in pixels; NaN where neither is annotated."""
     check_shape(annotated, "annotated", ("N", len(joints), 2))
     lines = []
     for shoulder, hip in (("left_shoulder", "right_hip"), ("right_shoulder", "left_hip")):

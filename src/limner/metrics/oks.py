@@ -1,7 +1,7 @@
 """Object keypoint similarity (OKS) between people, and suppression of doubles by it or by the overlap of boxes.
 
-Notation (COCO keypoint evaluation): d the distance of a joint in two people, s^2 the area of a person in pixels, k = 2 sigma
-a constant of the joint; OKS = mean over the joints of exp(-d^2 / (2 s^2 k^2)).
+Notation (COCO keypoint evaluation): d the distance of a joint in two people, s^2 the area of a person in pixels,
+k = 2 sigma a constant of the joint; OKS = mean over the joints of exp(-d^2 / (2 s^2 k^2)).
 
 Sources: the COCO keypoint challenge; leoxiaobin/deep-high-resolution-net.pytorch `lib/nms/nms.py` for suppression.
 """
@@ -123,7 +123,9 @@ def oks_nms(
         score: confidence of each person; equal scores stay in the order given.
         area: area of each person in square pixels.
         threshold: a similarity up to it is kept.
-        sigmas, min_score, only_second: see `oks`.
+        sigmas: see `oks`.
+        min_score: see `oks`.
+        only_second: see `oks`.
 
     Returns:
         Indices of the kept people, best first.
@@ -147,8 +149,13 @@ def soft_oks_nms(
     """Rank people by scores that fade with the similarity to better ones, and keep the first twenty.
 
     Args:
-        keypoints, score, area, sigmas, min_score, only_second: see `oks_nms`.
+        keypoints: see `oks_nms`.
+        score: confidence of each person.
+        area: area of each person in square pixels.
         threshold: a score is multiplied by exp(-similarity^2 / threshold) for every person ranked before.
+        sigmas: see `oks`.
+        min_score: see `oks`.
+        only_second: see `oks`.
 
     Returns:
         Indices of the kept people in the order of the faded scores; nothing else drops anybody.

@@ -15,19 +15,22 @@ _OUTLINE = (20, 20, 20)
 _BITS = 4  # OpenCV draws with this many binary places below the pixel
 
 
-def draw_keypoints(image: RgbImage, keypoints: Keypoints, *, min_score: float = 0.3) -> RgbImage:
+def draw_keypoints(
+    image: RgbImage, keypoints: Keypoints, *, min_score: float = 0.3, skeleton: Skeleton | None = None
+) -> RgbImage:
     """Return a copy of the picture with the skeletons drawn on it.
 
     Args:
         image: RGB.
         keypoints: of any number of people; the person's left is blue, the right orange, the middle green.
         min_score: joints below it, and the limbs that end there, are left out.
+        skeleton: the joints' names and limbs where the registry does not have them.
 
     Returns:
         The overlay; lines are as thick as suits the size of each person.
     """
     canvas = np.ascontiguousarray(image).copy()
-    skeleton = SKELETONS[keypoints.skeleton]
+    skeleton = SKELETONS[keypoints.skeleton] if skeleton is None else skeleton
     for xy, score in zip(keypoints.xy, keypoints.score, strict=True):
         seen = score >= min_score
         if seen.any():

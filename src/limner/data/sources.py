@@ -1,0 +1,64 @@
+"""Which data set lies at a path, told by its files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+
+from limner.checks import FileProblem, InputError
+from limner.data.coco import read_coco, read_keypoint_json
+from limner.data.lsp import LspPart, read_lsp
+from limner.data.mpii import read_mpii
+from limner.data.samples import PoseSamples
+
+
+def read_samples(
+    path: str | Path,
+    part: str | None = None,
+    *,
+    images: str | Path | None = None,
+    image_hw: tuple[int, int] = (256, 192),
+    check: bool = True,
+) -> PoseSamples:
+    """Read the data set at a path: MPII, COCO, LSP, LSP-extended, or a file in COCO's keypoint format.
+
+    Args:
+        path: the data set's folder, or a json file.
+        part: val2017, train, valid, test, ...; None takes the validation part where there is one, else all.
+        images: for a json file, the folder or zip file of its pictures.
+        image_hw: the network's input in pixels, whose aspect the crops get.
+        check: raise on everything that is wrong with the annotations.
+
+    Raises:
+        FileProblem: there is nothing at the path, or nothing that is known.
+        DatasetError: the annotations have faults; the message has all of them.
+        InputError: the part does not exist.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileProblem(f"no data set at {path}: nothing is there")
+    if path.is_file():
+        return read_keypoint_json(path, images, image_hw=image_hw, check=check)
+    if (path / "annot").is_dir():
+        parts = sorted(file.stem for file in (path / "annot").glob("*.json"))
+        return read_mpii(path, _chosen(part, parts, "valid", path), check=check)
+    found = sorted((path / "annotations").glob("person_keypoints_*.json"))
+    if found:
+        parts = [file.stem.removeprefix("person_keypoints_") for file in found]
+        return read_coco(path, _chosen(part, parts, "val2017", path), image_hw=image_hw, check=check)
+    if (path / "joints.npz").exists() or (path / "joints.mat").exists():
+        return read_lsp(path, cast(LspPart, part or "all"), image_hw=image_hw, check=check)
+    raise FileProblem(
+        f"{path} is no data set that limner knows: it needs annot/*.json (MPII), annotations/person_keypoints_*.json "
+        "(COCO), or joints.mat or joints.npz (LSP); for COCO's format elsewhere name the json file"
+    )
+
+
+def _chosen(part: str | None, parts: list[str], usual: str, path: Path) -> str:
+    if not parts:
+        raise FileProblem(f"{path} holds no annotation file")
+    if part is None:
+        return usual if usual in parts else parts[0]
+    if part not in parts:
+        raise InputError(f"{path} has no part {part!r}; it has {', '.join(parts)}")
+    return part
