@@ -30,6 +30,7 @@ _TURNS = slice(3, 3 + 3 * len(ACTIVE_JOINTS))
 _STAND_CUT = 4.0  # spreads from standing at which a pose counts as another one
 _UPRIGHT = ("torso", "thigh", "shin")
 _UPRIGHT_SPREAD = 0.08  # lean of a standing torso, as a share of its length
+_BETAS_MOST, _BETAS_PAST = 3.0, 0.3  # shape numbers beyond the first are no person; the second says how dearly
 _LIMIT_SPREAD = 0.03  # radians a joint may pass its limit for the price of one spread
 
 
@@ -219,11 +220,15 @@ class Energy:
         sums.normal.add(residual, rows, by_betas, weight)
 
     def _shape(self, state: State, sums: _Sums) -> None:
-        share = 1 / self.weights.betas**2
-        sums.cost += 0.5 * share * (state.betas**2).sum() / len(self.seen)
+        # The shape's prior counts once a frame: what pulls at the shape (perspective, clothes, another idea of where a
+        # hip is) is the same in every frame, so many frames are no better evidence than one.
+        share = len(self.seen) / self.weights.betas**2
+        past = state.betas - np.clip(state.betas, -_BETAS_MOST, _BETAS_MOST)
+        hinge = len(self.seen) / _BETAS_PAST**2
+        sums.cost += 0.5 * (share * (state.betas**2).sum() + hinge * (past**2).sum()) / len(self.seen)
         if sums.normal is not None:
-            sums.normal.corner += share * np.eye(len(state.betas))
-            sums.normal.gradient_betas += share * state.betas
+            sums.normal.corner += np.diag(share + hinge * (past != 0))
+            sums.normal.gradient_betas += share * state.betas + hinge * past
 
     def _across(self, state: State, posed: PosedPoints, sums: _Sums) -> None:
         rate = self.seen.frame_rate or 30.0

@@ -13,6 +13,7 @@ from numpy import ndarray
 
 from limner.body import blas
 from limner.body.camera import picture_from_pixels
+from limner.body.swaps import find_swaps, mirrored_names
 from limner.records import Keypoints
 
 __all__ = ["BONES", "SPREAD", "Observations", "bone_matrix", "levelled", "observe"]
@@ -141,14 +142,26 @@ def observe(
     confidence = confidence * (1 - 0.9 * outside)
     if valid is not None:
         confidence = confidence * np.asarray(valid, dtype=bool)[:, None]
-    bones, spread, _ = bone_matrix(names)
+    world = None if keypoints.world is None else keypoints.world.astype(np.float64)
+    swaps = np.zeros((len(xy), 2), dtype=bool)
+    if frame_rate is not None:
+        swaps = find_swaps(xy, confidence, names, world)
+        for t in np.flatnonzero(swaps.any(1)):
+            order = mirrored_names(names, legs=swaps[t, 0], arms=swaps[t, 1])
+            xy[t], confidence[t] = xy[t][order], confidence[t][order]
+            if world is not None:
+                world[t] = world[t][order]
+    bones, spread, kept = bone_matrix(names)
     directions, bone_confidence = None, np.zeros((len(xy), len(bones)))
-    if keypoints.world is not None and len(bones):
-        vectors = blas.einsum("bk,tkc->tbc", bones, keypoints.world.astype(np.float64))
+    if world is not None and len(bones):
+        vectors = blas.einsum("bk,tkc->tbc", bones, world)
         length = np.linalg.norm(vectors, axis=-1, keepdims=True)
         directions = vectors / np.maximum(length, 1e-6)
         ends = np.abs(bones) > 0
         bone_confidence = np.where(ends, confidence[:, None], 1).min(-1) * (length[..., 0] > 1e-3)
+        # Who is taken for turned round has the face and the feet invented to match.
+        front = [n for n, name in enumerate(kept) if name in ("face", "left_sole", "right_sole")]
+        bone_confidence[np.ix_(swaps.any(1), front)] = 0
     return Observations(names, xy, confidence, directions, bones, spread, bone_confidence, frame_rate)
 
 
