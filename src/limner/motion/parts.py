@@ -28,11 +28,12 @@ PARTS: dict[str, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 """Names a user may give, and the parts of the body they stand for."""
-SOFTNESS = 3.0
+EASE_M = 0.01
+"""Over this distance from a seam the share falls to about a third of what it is at the seam."""
 
 
 def part_shares(body: BodyData, parts: Sequence[str]) -> Float32[ndarray, "V"]:
-    """1 on the named parts, 0 elsewhere, eased over about two centimetres at the seams.
+    """1 on the named parts, 0 elsewhere, eased over about two centimetres to each side of the seams.
 
     Raises:
         InputError: a name that is not in `PARTS`, or none at all.
@@ -46,5 +47,8 @@ def part_shares(body: BodyData, parts: Sequence[str]) -> Float32[ndarray, "V"]:
         np.add.at(votes[int(part in wanted)], body.faces[faces].ravel(), 1.0)
     share = (votes[1] / np.maximum(votes.sum(axis=0), 1)).astype(np.float32)
     edges = mesh_edges(body.faces)
-    eased = spread_on_mesh(share[:, None], np.ones(len(share)), edges, np.full(len(edges), SOFTNESS), rest=0.0)
+    length = np.linalg.norm(body.v_template[edges[:, 0]] - body.v_template[edges[:, 1]], axis=1)
+    # Fine and coarse parts of the mesh ease alike: the spread reaches as many edges as it takes.
+    stiffness = (EASE_M / np.maximum(length, 0.1 * EASE_M)) ** 2
+    eased = spread_on_mesh(share[:, None], np.ones(len(share)), edges, stiffness, rest=0.0)
     return np.clip(eased[:, 0], 0, 1)
