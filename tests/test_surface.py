@@ -19,7 +19,6 @@ ROOM_NAMES = {
         evaluate_self find_people fit_keypoints imitate load_body open_video rasterise read_image read_image_rgba
         read_keypoints read_motion resample_motion swap track_person view write_image write_video""",
     "limner.api": "ClipScores FilesReport Finding Report SelfScores body doctor evaluate_self imitate pose swap view",
-    "limner.metrics": "psnr ssim ssim_map",
     "limner.weights": """LoadReport WeightRecord file_path list_weights load_strictly read_checkpoint source_name
         weight_record""",
 }

@@ -16,9 +16,10 @@ import cv2
 import numpy as np
 import pytest
 
+from limner import api
 from limner.body import FastSMPL, load_body, project_weak
 from limner.cli import jobs
-from limner.media import open_video, read_image
+from limner.media import open_video, read_image, write_image
 from limner.weights import list_weights
 
 from .conftest import Outcome
@@ -101,6 +102,30 @@ def _joints_fit(found: dict[str, np.ndarray]) -> None:
     scale = found["weak_camera"][:, :1, None]
     np.testing.assert_allclose(scale * found["joints"][..., :2], project_weak(joints, found["weak_camera"]), atol=1e-4)
     assert (found["joints"][:, 15, 1] < found["joints"][:, 7, 1]).all()  # the head above the ankle, y down
+
+
+def test_half_a_body_is_a_warning(run: Run, small_person: Path, tmp_path: Path) -> None:
+    image = read_image(small_person)
+    write_image(tmp_path / "half.png", cv2.resize(image[:150], None, fx=1.7, fy=1.7))
+    outcome = run("view", tmp_path / "half.png", "-o", tmp_path / "view_%d.png", "--angles", "0")
+    assert outcome.code == 0 and "limner: warning: " in outcome.output and "feet" in outcome.output
+
+
+def test_scores_as_a_table_and_as_json(run: Run, person_video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = np.float32([[[0.9, 0.8], [0.7, 0.6], [0.5, 0.4]]] * 3)
+    clip = api.ClipScores(person_video, 0, scores, scores * 30)
+    asked = {}
+
+    def evaluate(videos: list[Path], **options: object) -> object:
+        asked.update(options, videos=videos)
+        return api.SelfScores((clip,))
+
+    monkeypatch.setattr(api, "evaluate_self", evaluate)
+    table = run("eval", "motion", "--self", person_video, "--max-frames", 3, "--size", 256).output
+    assert "film.mp4" in table and "0.9000" in table and "background" in table
+    assert asked["videos"] == [person_video] and asked["max_frames"] == 3 and asked["size"] == 256
+    (found,) = json.loads(run("eval", "motion", "--self", person_video, "--json").output)
+    assert found["means"]["limner"]["psnr_mask"] == pytest.approx(24) and len(found["ssim"]) == 3
 
 
 def test_doctor_finds_all_well(run: Run) -> None:

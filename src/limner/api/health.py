@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from limner.checks import WeightsError
+from limner.checks import LimnerError, WeightsError
 from limner.runtime import cache_folder
 from limner.weights import file_path, list_weights
 
@@ -70,9 +70,17 @@ def doctor() -> list[Finding]:
     """Look at everything that limner rests on; nothing is changed and nothing is downloaded.
 
     Returns:
-        The findings: the machine, base dependencies, extras, codecs, the cache folder, then the weights by name.
+        The findings: the machine, base dependencies, extras, codecs, the folders, the weights by name, the body.
     """
-    looks: tuple[Callable[[], Iterator[Finding]], ...] = (_machine, _base, _extras, _codecs, _folders, _weights)
+    looks: tuple[Callable[[], Iterator[Finding]], ...] = (
+        _machine,
+        _base,
+        _extras,
+        _codecs,
+        _folders,
+        _weights,
+        _body,
+    )
     return [finding for look in looks for finding in look()]
 
 
@@ -161,3 +169,14 @@ def _weights() -> Iterator[Finding]:
             yield Finding(what, "ok", f"checksum fits; {record.licence}, commercial use: {record.commercial}")
         except WeightsError as error:
             yield Finding(what, "broken", str(error), "pip install --force-reinstall limner")
+
+
+def _body() -> Iterator[Finding]:
+    try:
+        # Here and not above: the room needs torch, which may be what is broken.
+        from limner.body import load_body
+
+        data = load_body("free")
+        yield Finding("body free", "ok", f"{len(data.v_template)} vertices; {data.licence.split(" (")[0]}")
+    except (ImportError, LimnerError) as error:
+        yield Finding("body free", "broken", str(error), "pip install --force-reinstall limner")
