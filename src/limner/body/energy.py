@@ -20,6 +20,7 @@ from numpy import ndarray
 from limner.body import blas, lie
 from limner.body.limits import ACTIVE_JOINTS, joint_limits, plain_prior, standing_spread
 from limner.body.observations import SPREAD, Observations, bone_matrix
+from limner.body.silhouette import Outline
 from limner.body.solver import NormalEquations
 from limner.body.sparse_body import PosedPoints, SparseBody
 
@@ -28,6 +29,8 @@ __all__ = ["Energy", "State", "Weights"]
 _ACTIVE = np.array(ACTIVE_JOINTS)
 _TURNS = slice(3, 3 + 3 * len(ACTIVE_JOINTS))
 _STAND_CUT = 4.0  # spreads from standing at which a pose counts as another one
+_OUTLINE_SPREAD = 0.02  # metres between the outline of a body and of its mask
+_OUTLINE_POINTS = 60  # independent pieces that an outline has, however many vertices lie on it
 _UPRIGHT = ("torso", "thigh", "shin")
 _UPRIGHT_SPREAD = 0.08  # lean of a standing torso, as a share of its length
 _BETAS_MOST, _BETAS_PAST = 3.0, 0.3  # shape numbers beyond the first are no person; the second says how dearly
@@ -110,6 +113,7 @@ class Energy:
         self.low, self.high = joint_limits()
         self.mean, self.prior_spread = plain_prior()
         self.still: ndarray | None = None
+        self.outline: Outline | None = None
         self.num_unknowns = _TURNS.stop
 
     def cost(self, state: State) -> Float[ndarray, "T"]:
@@ -131,6 +135,8 @@ class Energy:
         if self.seen.directions is not None:
             self._directions(posed, sums)
         self._upright(posed, sums)
+        if self.outline is not None:
+            self._outline(state, self.outline, sums)
         self._joints(state, sums)
         self._shape(state, sums)
         if self.weights.acceleration > 0 and len(self.seen) > 2:
@@ -180,6 +186,28 @@ class Energy:
             by_betas.reshape(*count, -1),
             np.repeat(weight, 3, axis=1),
         )
+
+    def _outline(self, state: State, outline: Outline, sums: _Sums) -> None:
+        posed = outline.body.pose(state.rotmats, state.betas)
+        scale = np.exp(state.camera[:, :1])
+        unit = 1 / (self.scale[:, None] * _OUTLINE_SPREAD)
+        flat = scale[..., None] * posed.points[..., :2]
+        residual = (((flat + state.camera[:, None, 1:]) * outline.normal).sum(-1) - outline.target) * unit
+        # Cloth stands off the body, the body never out of the cloth.
+        cloth = outline.gap > 0
+        sure = min(1.0, _OUTLINE_POINTS / len(cloth)) * np.where(cloth, 0.35, 1.0)
+        weight, cost = _geman_mcclure(residual[..., None], sure, np.where(cloth, 2.0, 4.0))
+        sums.cost += cost
+        if sums.normal is None:
+            return
+        rows = np.zeros((*residual.shape, self.num_unknowns))
+        rows[..., 0] = (flat * outline.normal).sum(-1) * unit
+        rows[..., 1:3] = outline.normal * unit[..., None]
+        across = (scale * unit)[..., None] * outline.normal  # (1, P, 2)
+        turns = outline.body.by_rotations(posed, _ACTIVE)[:, :, :2]
+        rows[..., _TURNS] = (turns * across[..., None]).sum(2)
+        by_betas = (outline.body.by_betas(posed)[:, :, :2] * across[..., None]).sum(2)
+        sums.normal.add(residual, rows, by_betas, weight)
 
     def _joints(self, state: State, sums: _Sums) -> None:
         joints = _ACTIVE[1:]
@@ -311,7 +339,7 @@ class _Sums:
         )
 
 
-def _geman_mcclure(residual: ndarray, confidence: ndarray, cut: float) -> tuple[ndarray, ndarray]:
+def _geman_mcclure(residual: ndarray, confidence: ndarray, cut: float | ndarray) -> tuple[ndarray, ndarray]:
     """Return the weight of each point (T, K) and the cost by frames, for residuals (T, K, C)."""
     squared = (residual**2).sum(-1)
     share = cut**2 / (cut**2 + squared)

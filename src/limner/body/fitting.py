@@ -8,21 +8,27 @@ Sources: Bogo et al. 2016 (SMPLify); Levenberg 1944 and Marquardt 1963 for the d
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from numpy import ndarray
 from scipy.ndimage import gaussian_filter1d
 
-from limner.body import blas, initial
+from limner.body import blas, initial, lie
 from limner.body.energy import Energy, State, Weights
 from limner.body.observations import Observations, bone_matrix, levelled
 from limner.body.smoothing import fill_gaps, fill_rotations
+from limner.body.silhouette import trace
+from limner.body.smpl import BodyData
+from limner.body.smpl_fast import FastSMPL
 from limner.body.sparse_body import SparseBody
 
-__all__ = ["fit", "minimise", "standing_feet"]
+__all__ = ["fit", "fit_outline", "minimise", "odd_ones_out", "standing_feet"]
 
+_log = logging.getLogger(__name__)
+_OUTLINE_ROUNDS = 4
 _FEET = ("ankle", "heel", "big_toe")
 _STEPS_ALONE = 14
 _STEPS_TOGETHER = 30
@@ -125,6 +131,17 @@ def _alone(body: SparseBody, observations: Observations, state: State, weights: 
     return state
 
 
+def odd_ones_out(rotmats: Float[ndarray, "T 3 3"], visible: Bool[ndarray, "T"], reach: int) -> Bool[ndarray, "T"]:
+    """Return the frames whose rotation most of the visible frames within `reach` contradict, by more than a radian."""
+    odd = np.zeros(len(rotmats), dtype=bool)
+    for t in np.flatnonzero(visible):
+        near = np.arange(max(t - reach, 0), min(t + reach + 1, len(rotmats)))
+        near = near[visible[near] & (near != t)]
+        cosine = (np.einsum("tab,ab->t", rotmats[near], rotmats[t]) - 1) / 2
+        odd[t] = len(near) > 1 and (cosine < np.cos(1.0)).mean() > 0.6
+    return odd
+
+
 def _bridged(state: State, visible: ndarray) -> State:
     """Fill the frames without the person from those around them."""
     if visible.all() or not visible.any():
@@ -134,6 +151,33 @@ def _bridged(state: State, visible: ndarray) -> State:
         rotmats=fill_rotations(state.rotmats, visible),
         camera=fill_gaps(state.camera, visible),
     )
+
+
+def fit_outline(
+    body: SparseBody, observations: Observations, state: State, data: BodyData, mask: Float[ndarray, "H W"]
+) -> State:
+    """Bring a fitted body's outline to the person's mask, by shape, camera and pose; one picture.
+
+    Args:
+        body: as for `fit`.
+        observations: one frame.
+        state: what `fit` gave.
+        data: the body whose outline it is.
+        mask: of the person, 0 to 1, of the picture's size.
+    """
+    observations = levelled(observations)
+    layer = FastSMPL(data)
+    with blas.one_thread():
+        for _ in range(_OUTLINE_ROUNDS):
+            rotvec = lie.log(state.rotmats).astype(np.float32)
+            vertices = layer(state.betas[None].astype(np.float32), rotvec)[0][0].astype(np.float64)
+            energy = Energy(body, observations, Weights(), np.exp(state.camera[:, 0]))
+            energy.outline = trace(data, vertices, state.camera[0], mask)
+            if energy.outline is None:
+                _log.info("too little of the mask's border lies near the body; its width is not used")
+                return state
+            state = minimise(energy, state, 6, with_betas=True, together=True)
+    return state
 
 
 def fit(body: SparseBody, observations: Observations, weights: Weights | None = None) -> State:
@@ -152,7 +196,12 @@ def _fitted(body: SparseBody, observations: Observations, weights: Weights) -> S
     video = observations.frame_rate is not None and len(observations) > 2
     observations = levelled(observations)
     state = _start(body, observations, _seen_directions(body, observations))
-    state = _bridged(_alone(body, observations, state, weights), observations.visible)
+    state = _alone(body, observations, state, weights)
+    visible = observations.visible
+    if video:
+        reach = max(round(0.25 * observations.frame_rate), 2)
+        visible = visible & ~odd_ones_out(state.rotmats[:, 0], visible, reach)
+    state = _bridged(state, visible)
     if video:
         weights = replace(weights, acceleration=weights.acceleration or 10.0)
     scale = np.full(len(observations), np.exp(np.median(state.camera[:, 0])))

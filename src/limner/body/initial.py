@@ -69,7 +69,9 @@ def rotations_from_directions(
     num_frames = len(bones["torso"])
     turned = np.tile(np.eye(3), (num_frames, 24, 1, 1))  # relative to the parent
     rest = {name: _unit(bone) for name, bone in rest_bones.items()}
-    root = _frame(bones["hips"], bones["torso"]) @ _frame(rest["hips"], rest["torso"]).T
+    # Hips are narrow and their depth is noise; with the shoulders the pelvis does not turn about on its own.
+    side = bones["hips"] + bones["shoulders"]
+    root = _frame(side, bones["torso"]) @ _frame(rest["hips"], rest["torso"]).T
     chest = _frame(bones["shoulders"], bones["torso"]) @ _frame(rest["shoulders"], rest["torso"]).T
     twist = lie.exp(lie.log(root.transpose(0, 2, 1) @ chest) / 3)
     turned[:, 0] = root

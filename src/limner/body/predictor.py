@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from limner.body import lie
-from limner.body.fitting import fit
+from limner.body.fitting import fit, fit_outline
 from limner.body.keypoint_rows import keypoint_rows
 from limner.body.observations import Observations, observe
 from limner.body.smoothing import gaps
@@ -63,9 +63,9 @@ def fit_keypoints(
         One body a row; a clip's bodies share their betas.
 
     Raises:
-        InputError: the skeleton is not known, or the body lacks its keypoints.
+        InputError: the skeleton is not known, or a mask came with more than one row.
         NobodyFound: no row has a keypoint with any confidence.
-        ShapeError: `valid` has another length than the keypoints.
+        ShapeError: `valid` has another length than the keypoints, or the mask another size than the picture.
     """
     if keypoints.skeleton not in SKELETONS:
         raise InputError(f"no skeleton is called {keypoints.skeleton}; known are {', '.join(SKELETONS)}")
@@ -73,6 +73,10 @@ def fit_keypoints(
     check_shape(keypoints.xy, "the keypoints", ("T", len(names), 2))
     if valid is not None:
         check_shape(valid, "valid", (len(keypoints),))
+    if mask is not None:
+        check_shape(mask, "mask", size_hw)
+        if len(keypoints) != 1:
+            raise InputError(f"a mask belongs to one person in one picture, got keypoints of {len(keypoints)}")
     rate = None if frame_rate is None else float(frame_rate)
     seen = observe(keypoints, names, size_hw, valid=valid, frame_rate=rate)
     if not (seen.confidence > 0).any():
@@ -82,6 +86,8 @@ def fit_keypoints(
     if rate is not None:
         return _bodies(fit(sparse_body, seen), size_hw, body)
     states = [fit(sparse_body, seen[row : row + 1]) for row in range(len(seen))]
+    if mask is not None:
+        states = [fit_outline(sparse_body, seen, states[0], load_body(body), mask)]
     parts = [_bodies(state, size_hw, body) for state in states]
     return Bodies(
         np.concatenate([part.rotvec for part in parts]),
