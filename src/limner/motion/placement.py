@@ -35,6 +35,8 @@ FACING_S = 0.5
 """The facing is the mean over this time: hips swing with each step."""
 FLOOR_WINDOW_S = 0.6
 """Nobody stays in the air longer than this, so the lowest foot within it stood on the floor."""
+TOES_M = 0.04
+"""Room for the toes below the line on which the feet stand."""
 OFTEN = 75
 """Percentage of the frames whose height must fit the frame; for a short leap nobody steps back from the camera."""
 BATCH = 64
@@ -42,18 +44,22 @@ BATCH = 64
 
 @dataclass(frozen=True)
 class _Extents:
-    """How far the body reaches from its pelvis in each frame, metres; `low` and `left` are negative."""
+    """How far the body reaches from its pelvis in each frame, metres; `low` and `left` are negative.
+
+    `ahead` is how far nearer to the viewer than the pelvis the lowest point lies.
+    """
 
     pelvis: Float[ndarray, "3"]
     low: Float[ndarray, "T"]
     high: Float[ndarray, "T"]
     left: Float[ndarray, "T"]
     right: Float[ndarray, "T"]
+    ahead: Float[ndarray, "T"]
 
 
 @dataclass(frozen=True)
 class _Scene:
-    """The photo's floor and frame, in the picture frame (unit half the longer side, y down)."""
+    """Where the photo's person stands and how far the photo reaches, in the picture frame (y down)."""
 
     scale: float
     stands_x: float
@@ -87,8 +93,8 @@ def place_motion(motion: Motion, source: Bodies, pose: FastSMPL) -> Bodies:
     path = yaw.apply(motion.transl.astype(np.float64))
     path *= _leg_ratio(path[:, 1], reach.low)
     gap = _above_floor(path[:, 1] + reach.low, rate)
-    camera, slope = _cameras(path, gap, reach, _scene(source, pose))
-    tilt = Rotation.from_rotvec([np.arcsin(slope), 0.0, 0.0])
+    camera, tilt_rad = _cameras(path, gap, reach, _scene(source, pose))
+    tilt = Rotation.from_rotvec(tilt_rad[:, None] * [1.0, 0.0, 0.0])
     rotvec[:, 0] = (tilt * CAMERA_FROM_WORLD * yaw * root).as_rotvec()
     betas = np.repeat(source.betas[:1], len(rotvec), axis=0)
     return replace(source, rotvec=rotvec, betas=betas, weak_camera=camera.astype(np.float32))
@@ -106,15 +112,16 @@ def _turn_to_viewer(path: Float[ndarray, "T 3"], root: Rotation, frame_rate: flo
 
 
 def _extents(rotvec: Float32[ndarray, "T 24 3"], source: Bodies, pose: FastSMPL) -> _Extents:
-    ends = []
+    rows = []
     pelvis = np.zeros(3)
     for first in range(0, len(rotvec), BATCH):
         part = rotvec[first : first + BATCH]
         vertices, joints = pose(np.repeat(source.betas[:1], len(part), axis=0), part)
         pelvis = joints[0, 0].astype(np.float64)
-        ends.append(np.stack([vertices.min(axis=1), vertices.max(axis=1)], axis=1) - pelvis)
-    low, high = np.moveaxis(np.concatenate(ends), 1, 0)
-    return _Extents(pelvis, low[:, 1], high[:, 1], low[:, 0], high[:, 0])
+        x, y, z = np.moveaxis(vertices, 2, 0) - pelvis[:, None, None]
+        ahead = np.take_along_axis(z, y.argmin(axis=1)[:, None], axis=1)[:, 0]
+        rows.append(np.stack([y.min(axis=1), y.max(axis=1), x.min(axis=1), x.max(axis=1), ahead]))
+    return _Extents(pelvis, *np.concatenate(rows, axis=1))
 
 
 def _leg_ratio(height: Float[ndarray, "T"], low: Float[ndarray, "T"]) -> float:
@@ -150,15 +157,21 @@ def _scene(source: Bodies, pose: FastSMPL) -> _Scene:
 
 def _cameras(
     path: Float[ndarray, "T 3"], gap: Float[ndarray, "T"], reach: _Extents, scene: _Scene
-) -> tuple[Float[ndarray, "T 3"], float]:
-    """A weak camera for each frame that puts the body's lowest point on the floor, and the slope of the floor."""
+) -> tuple[Float[ndarray, "T 3"], Float[ndarray, "T"]]:
+    """A weak camera for each frame that puts the body's lowest point on the floor, and the tilt towards the viewer.
+
+    A step of z metres on the floor is seen zoom * slope * z lower; tilted by arcsin(slope), the body agrees.
+    """
     depth, shortened = _depth(path[:, 2], float(np.percentile(reach.high - reach.low + gap, OFTEN)), scene)
     zoom = scene.scale * VIEWING_DISTANCE_M / depth
     sideways = zoom * (path[:, 0] - (path[:, 0].min() + path[:, 0].max()) / 2)
     x = _across(sideways, zoom * np.median(reach.left), zoom * np.median(reach.right), scene)
-    pelvis_y = scene.horizon_y + zoom * (CAMERA_HEIGHT_M + reach.low - gap)
+    slope = shortened * CAMERA_HEIGHT_M / depth
+    tilt = np.arcsin(slope)
+    stands = np.median(slope * reach.ahead)
+    pelvis_y = scene.horizon_y + zoom * (CAMERA_HEIGHT_M - stands + np.cos(tilt) * reach.low - gap)
     camera = np.stack([zoom, x / zoom - reach.pelvis[0], pelvis_y / zoom - reach.pelvis[1]], axis=1)
-    return camera, shortened * CAMERA_HEIGHT_M / float(depth.mean())
+    return camera, tilt
 
 
 def _depth(towards: Float[ndarray, "T"], tallest: float, scene: _Scene) -> tuple[Float[ndarray, "T"], float]:
@@ -166,8 +179,8 @@ def _depth(towards: Float[ndarray, "T"], tallest: float, scene: _Scene) -> tuple
 
     The nearest place is where a person of `tallest` metres, from the floor to the highest hand, still fits the frame.
     """
-    top, bottom = min(-scene.frame_xy[1], scene.top_y), max(scene.frame_xy[1], scene.floor_y)
-    largest = min(LARGEST * scene.scale, (bottom - scene.horizon_y) / CAMERA_HEIGHT_M)
+    top, bottom = min(-scene.frame_xy[1], scene.top_y), scene.frame_xy[1] - TOES_M * scene.scale
+    largest = min(LARGEST * scene.scale, (max(bottom, scene.floor_y) - scene.horizon_y) / CAMERA_HEIGHT_M)
     if tallest > CAMERA_HEIGHT_M:
         largest = min(largest, (scene.horizon_y - top) / (tallest - CAMERA_HEIGHT_M))
     smallest = SMALLEST * scene.scale
