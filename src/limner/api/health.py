@@ -177,6 +177,7 @@ def _body() -> Iterator[Finding]:
         from limner.body import load_body
 
         data = load_body("free")
-        yield Finding("body free", "ok", f"{len(data.v_template)} vertices; {data.licence.split(" (")[0]}")
+        licence = data.licence.split(" (")[0]
+        yield Finding("body free", "ok", f"{len(data.v_template)} vertices; {licence}")
     except (ImportError, LimnerError) as error:
         yield Finding("body free", "broken", str(error), "pip install --force-reinstall limner")
