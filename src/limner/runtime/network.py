@@ -1,18 +1,24 @@
-"""Networks read from files and run by OpenVINO on the CPU."""
+"""Networks read from files or made from torch modules, and run by OpenVINO on the CPU or by torch."""
 
 from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float32
 from numpy import ndarray
 
 from limner.checks import InputError, WeightsError, check_file
+from limner.runtime.modules import TorchNetwork, check_batch, read_module
+from limner.types import RuntimeName
+
+if TYPE_CHECKING:
+    from torch import nn
 
 _logger = logging.getLogger(__name__)
 
@@ -21,13 +27,14 @@ class Network:
     """A compiled network with one input; made by `load_network`.
 
     Attributes:
-        input_shape: the shape of the input array, batch first.
+        input_shape: the shape of the input array, batch first; -1 for any length.
     """
 
     def __init__(self, compiled: Any) -> None:
         self._request = compiled.create_infer_request()
         self._num_outputs = len(compiled.outputs)
-        self.input_shape = tuple(int(n) for n in compiled.input(0).shape)
+        shape = compiled.input(0).partial_shape
+        self.input_shape = tuple(-1 if n.is_dynamic else n.get_length() for n in shape)
 
     def __call__(self, batch: Float32[ndarray, "..."]) -> tuple[Float32[ndarray, "..."], ...]:
         """Run the network on `batch` and return its outputs, in the file's order, as arrays of their own.
@@ -35,18 +42,26 @@ class Network:
         Raises:
             InputError: the array is of another shape than the network takes.
         """
-        if tuple(batch.shape) != self.input_shape:
-            raise InputError(f"the network takes an array of shape {self.input_shape}, got {tuple(batch.shape)}")
+        check_batch(batch, self.input_shape)
         self._request.infer([np.ascontiguousarray(batch, dtype=np.float32)], share_inputs=True)
         # OpenVINO writes the next result into the same memory, so the caller gets copies.
         return tuple(self._request.get_output_tensor(i).data.copy() for i in range(self._num_outputs))
 
 
-def load_network(path: str | Path, *, threads: int | None = None) -> Network:
-    """Read a network file (tflite, ONNX or OpenVINO's own) and compile it for the CPU.
+def load_network(
+    source: str | Path | nn.Module,
+    *,
+    input_shape: Sequence[int] | None = None,
+    runtime: RuntimeName = "auto",
+    threads: int | None = None,
+) -> Network | TorchNetwork:
+    """Make a network ready to run.
 
     Args:
-        path: the file.
+        source: a network file (tflite, ONNX or OpenVINO's own), or a torch module with one input, which is copied.
+        input_shape: of a module's input, batch first, -1 for any length; a file has its own.
+        runtime: "openvino" on the CPU; "torch" runs a module as it is, where it lies; "auto" takes torch for a module
+            on a GPU, else OpenVINO.
         threads: how many threads one call may use; None takes all cores.
 
     Returns:
@@ -54,20 +69,36 @@ def load_network(path: str | Path, *, threads: int | None = None) -> Network:
 
     Raises:
         FileProblem: there is no such file.
-        WeightsError: the file is no network that OpenVINO can read.
+        WeightsError: the file is no network that OpenVINO can read, or it cannot run the module.
+        InputError: the runtime cannot run this source, or a module comes without a shape.
     """
-    path = check_file(path, "network file")
+    if threads is not None and threads < 1:
+        raise InputError(f"threads must be at least 1, got {threads}")
+    if runtime not in ("auto", "openvino", "torch"):
+        raise InputError(f"no runtime here is called {runtime!r}; there are auto, openvino and torch")
+    if not isinstance(source, str | os.PathLike):
+        return _load_module(source, input_shape, runtime, threads)
+    if runtime == "torch":
+        raise InputError(f"torch runs modules, not network files such as {source}")
+    path = check_file(source, "network file")
     core = _core()
     try:
         model = core.read_model(str(path))
     except RuntimeError as error:
         raise WeightsError(f"{path} is no network that can be read: {str(error).splitlines()[0]}") from error
-    config = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
-    if threads is not None:
-        if threads < 1:
-            raise InputError(f"threads must be at least 1, got {threads}")
-        config["INFERENCE_NUM_THREADS"] = str(threads)
-    return Network(_compile(core, model, config))
+    return Network(_compile(core, model, threads))
+
+
+def _load_module(
+    module: nn.Module, input_shape: Sequence[int] | None, runtime: RuntimeName, threads: int | None
+) -> Network | TorchNetwork:
+    if input_shape is None:
+        raise InputError("a module needs its input_shape, such as (-1, 3, 256, 192)")
+    is_on_cpu = all(parameter.device.type == "cpu" for parameter in module.parameters())
+    if runtime == "torch" or (runtime == "auto" and not is_on_cpu):
+        return TorchNetwork(module, input_shape, threads)
+    core = _core()
+    return Network(_compile(core, read_module(core, module, input_shape, cache_folder()), threads))
 
 
 def cache_folder() -> Path | None:
@@ -81,7 +112,10 @@ def cache_folder() -> Path | None:
     return folder if os.access(folder, os.W_OK | os.X_OK) else None
 
 
-def _compile(core: Any, model: Any, config: dict[str, str]) -> Any:
+def _compile(core: Any, model: Any, threads: int | None) -> Any:
+    config = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+    if threads is not None:
+        config["INFERENCE_NUM_THREADS"] = str(threads)
     folder = cache_folder()
     if folder is not None:
         try:
