@@ -116,7 +116,7 @@ def _score_clip(
     bodies = fit_keypoints(clip, photo.shape[:2], frame_rate=video.frame_rate, body=body, valid=valid)
     shown = masks[0]
     assert shown is not None  # the clip starts with the first frame that shows the person
-    actor = Actor.build(photo, refine_mask(photo, shown.astype(np.float32) / 255), bodies[:1])
+    actor = Actor.build(photo, refine_mask(photo, shown.astype(np.float32) / 255), bodies[:1], keypoints=clip[:1])
     assert actor.background is not None
     ssim_rows, psnr_rows = [], []
     real_frames = _clip_frames(video, size, first, len(track))

@@ -26,13 +26,15 @@ from limner.motion.placement import place_motion
 from limner.motion.silhouette import dress_body
 from limner.motion.skirt import add_skirt
 from limner.motion.texture import read_appearance
-from limner.people import Locator, People, refine_mask
-from limner.records import Bodies, Motion
+from limner.people import Locator, refine_mask
+from limner.records import Bodies, Keypoints, Motion
 from limner.types import CameraStrategy, RgbImage
 
 SMALLEST_SIDE, LARGEST_SIDE = 256, 1024
 MIN_PHOTO_SIDE = 64
 """Photos with a shorter side hold no person that could be painted."""
+UNSEEN = 0.3
+"""Score below which a landmark is taken to lie outside the photo or behind something."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +47,7 @@ class Actor:
         offsets: (V, 3) metres from the bare body to the dressed one, in the rest pose.
         layers: where the person's looks come from; more than one after `swap`.
         background: (H, W, 3) what lies behind; None for transparent results.
+        photo: (H, W, 3) the photo itself, where its background is kept; None where it is replaced.
         warnings: what the user should know about this photo.
     """
 
@@ -53,6 +56,7 @@ class Actor:
     offsets: Float32[ndarray, "V 3"]
     layers: tuple[Layer, ...]
     background: RgbImage | None
+    photo: RgbImage | None = None
     warnings: tuple[str, ...] = ()
 
     @cached_property
@@ -96,7 +100,8 @@ class Actor:
         predictor = BodyPredictor.load(body, locator=locator)
         alpha = refine_mask(image, locator.mask(image, people, person))
         bodies = predictor.predict(image, people, person=person, mask=alpha)
-        return cls.build(image, alpha, bodies, background=background, warnings=_photo_warnings(people, person))
+        shown = people.keypoints[person : person + 1]
+        return cls.build(image, alpha, bodies, keypoints=shown, background=background, warnings=_photo_warnings(shown))
 
     @classmethod
     def build(
@@ -105,6 +110,7 @@ class Actor:
         alpha: Float32[ndarray, "H W"],
         bodies: Bodies,
         *,
+        keypoints: Keypoints | None = None,
         background: str | Path | None = None,
         warnings: Iterable[str] = (),
     ) -> Actor:
@@ -114,6 +120,7 @@ class Actor:
             image: the photo, at the size of the frames.
             alpha: how much of each pixel is this person.
             bodies: the person's body, one row; its camera must fit the photo's proportions.
+            keypoints: the person's landmarks in the photo, one row; the face then meets them exactly.
             background: as in `prepare`.
             warnings: to hand on to the user.
         """
@@ -121,7 +128,7 @@ class Actor:
         bodies = replace(bodies, size_hw=image.shape[:2])
         data = with_atlas(load_body(bodies.body_model))
         pose = FastSMPL(data)
-        offsets = dress_body(data, pose, bodies, alpha)
+        offsets = dress_body(data, pose, bodies, alpha, keypoints=keypoints)
         rest = rest_body(data, bodies) + offsets
         figure = draw_figure(data, pose, bodies, bodies.size_hw, offsets=offsets)
         data = add_skirt(data, figure, alpha, rest)
@@ -130,7 +137,8 @@ class Actor:
         filled = fill_background(image, alpha) if background is None else image
         backdrop = compose_background(background, filled, bodies.size_hw)
         whole = np.ones(data.num_vertices, np.float32)
-        return cls(data, bodies, offsets, (Layer(look, whole),), backdrop, tuple(warnings))
+        kept = image if background is None else None
+        return cls(data, bodies, offsets, (Layer(look, whole),), backdrop, kept, tuple(warnings))
 
     def paint(self, bodies: Bodies, *, turn: Float32[ndarray, "3 3"] | None = None, threads: int = 1) -> Painted:
         """Paint one body; `turn` views it from elsewhere, about its pelvis."""
@@ -141,7 +149,9 @@ class Actor:
 
     def frame(self, painted: Painted) -> UInt8[ndarray, "H W C"]:
         """The whole frame: over the background, or RGBA where there is none."""
-        return painted.cut_out(self.size_hw) if self.background is None else painted.over(self.background)
+        if self.background is None:
+            return painted.cut_out(self.size_hw)
+        return painted.over(self.background, self.photo)
 
     def place(self, motion: Motion | Bodies, camera: CameraStrategy = "smooth") -> Bodies:
         """Bodies of this person that play a motion or follow a driver's bodies.
@@ -251,7 +261,7 @@ def _check_person(found: int, person: int, photo: str) -> None:
         raise NobodyFound(f"person {person} was asked for, but {photo} shows {found}, counted from 0, largest first")
 
 
-def _photo_warnings(people: People, person: int) -> Iterator[str]:
-    unseen = people.keypoints.score[person][[27, 28]].max() < 0.3
-    if unseen:
+def _photo_warnings(shown: Keypoints) -> Iterator[str]:
+    ankles = shown.score[0, [27, 28]]
+    if ankles.max() < UNSEEN:
         yield "the feet are not in the photo: the missing part of the body is guessed"

@@ -28,6 +28,9 @@ UPRIGHT = (0.75, 0.95)
 """How much of an outward step must lie in the photo's plane for the photo to say what is there: none, all."""
 STRETCH = (0.35, 0.75)
 """Share of the frame's cosine to the skin that the photo's must have: below the first the photo's pixels would be stretched."""
+STILL_M = (0.02, 0.008)
+"""Skin that moved less than the second keeps the photo's own pixel, more than the first is painted."""
+ALIKE_DEG = (50.0, 20.0)
 BAND_PX = 3.0
 EDGE_PX = (0.5, 3.0)
 SPREAD_CELL = 4
@@ -41,20 +44,26 @@ class Painted:
     Attributes:
         colour: (h, w, 3) not multiplied by alpha.
         alpha: (h, w).
+        still: (h, w) 1 where the person is as in the first layer's photo.
         top, left: where the cut lies in the frame.
     """
 
     colour: UInt8[ndarray, "h w 3"]
     alpha: Float32[ndarray, "h w"]
+    still: Float32[ndarray, "h w"]
     top: int
     left: int
 
-    def over(self, background: UInt8[ndarray, "H W 3"]) -> UInt8[ndarray, "H W 3"]:
-        """Lay the person over a picture."""
+    def over(
+        self, background: UInt8[ndarray, "H W 3"], photo: UInt8[ndarray, "H W 3"] | None = None
+    ) -> UInt8[ndarray, "H W 3"]:
+        """Lay the person over a picture; where they are still, `photo` itself stays, with its shadows and soft edges."""
         picture = background.copy()
         rows, columns = self._window()
         part = picture[rows, columns]
         mixed = part + self.alpha[..., None] * (self.colour.astype(np.float32) - part)
+        if photo is not None:
+            mixed += self.still[..., None] * (photo[rows, columns] - mixed)
         picture[rows, columns] = np.rint(mixed).astype(np.uint8)
         return picture
 
@@ -96,18 +105,29 @@ def paint(layers: Sequence[Layer], body: BodyData, figure: Figure, *, threads: i
     reach = max(_reach(layer.appearance, figure) for layer in layers)
     window = _window(figure, reach + 2 * SPREAD_CELL)
     if window is None:
-        return Painted(np.zeros((0, 0, 3), np.uint8), np.zeros((0, 0), np.float32), 0, 0)
+        nothing = np.zeros((0, 0), np.float32)
+        return Painted(np.zeros((0, 0, 3), np.uint8), nothing, nothing, 0, 0)
     raster = _cut(figure.raster, window)
     atlas_uv = sample_faces(raster, body.uv, threads=threads)
-    parts = [_paint_layer(layer, body, figure, raster, atlas_uv, threads) for layer in layers]
+    parts = [_paint_layer(layer, body, figure, raster, atlas_uv, window, threads) for layer in layers]
     if len(parts) == 1:
-        colour, alpha, _ = parts[0]
-        return Painted(colour, alpha, window[0], window[2])
-    weights = [share * alpha for _, alpha, share in parts]
+        return Painted(parts[0].colour, parts[0].alpha, parts[0].still, window[0], window[2])
+    weights = [part.share * part.alpha for part in parts]
     alpha = np.sum(weights, axis=0)
-    mixed = sum(w[..., None] * colour for w, (colour, _, _) in zip(weights, parts, strict=True))
+    mixed = sum(weight[..., None] * part.colour for weight, part in zip(weights, parts, strict=True))
     colour = np.rint(mixed / np.maximum(alpha, 1e-6)[..., None]).astype(np.uint8)
-    return Painted(colour, np.minimum(alpha, 1).astype(np.float32), window[0], window[2])
+    still = parts[0].still * smooth_step(0.9, 1.0, parts[0].share)
+    return Painted(colour, np.minimum(alpha, 1).astype(np.float32), still, window[0], window[2])
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """What one layer paints in the window."""
+
+    colour: UInt8[ndarray, "h w 3"]
+    alpha: Float32[ndarray, "h w"]
+    still: Float32[ndarray, "h w"]
+    share: Float32[ndarray, "h w"]
 
 
 def _reach(appearance: Appearance, figure: Figure) -> float:
@@ -115,26 +135,87 @@ def _reach(appearance: Appearance, figure: Figure) -> float:
 
 
 def _paint_layer(
-    layer: Layer, body: BodyData, figure: Figure, raster: Raster, atlas_uv: Float32[ndarray, "h w 2"], threads: int
-) -> tuple[UInt8[ndarray, "h w 3"], Float32[ndarray, "h w"], Float32[ndarray, "h w"]]:
+    layer: Layer,
+    body: BodyData,
+    figure: Figure,
+    raster: Raster,
+    atlas_uv: Float32[ndarray, "h w 2"],
+    window: tuple[int, int, int, int],
+    threads: int,
+) -> _Part:
     """Colour, mask and share of one layer."""
     appearance = layer.appearance
     grow = figure.pixels_per_metre / appearance.figure.pixels_per_metre
     reach = appearance.reach_px * grow
-    linear = _limb_maps(appearance.figure, figure, body)  # (V, 4)
-    seen = appearance.seen * smooth_step(
-        *STRETCH, appearance.facing / np.maximum(_facing(appearance, figure, body), 0.05)
-    )
-    columns = (appearance.figure.points, seen[:, None], linear, appearance.rest, layer.share[:, None])
-    on_skin = sample_faces(raster, np.concatenate(columns, axis=1).astype(np.float32), body.faces, threads=threads)
-    atlas_xy = atlas_uv * np.float32(len(appearance.atlas)) - np.float32(0.5)
     covered = raster.face_index >= 0
-    xy = on_skin[..., :2].copy()
+    on_skin = sample_faces(raster, _vertex_columns(layer, body, figure), body.faces, threads=threads)
     outer = _spread_outward(on_skin, covered, 1 / grow)
-    xy[~covered] = outer.xy[~covered]
-    colour, alpha = _look_up(appearance, xy, atlas_xy, on_skin[..., 2], covered)
-    alpha = _alpha(appearance, alpha, xy, covered, on_skin[..., 2], outer, reach)
-    return colour, alpha, np.where(covered, on_skin[..., 10], outer.share)
+    xy = np.where(covered[..., None], on_skin[..., :2], outer.xy)
+    atlas_xy = atlas_uv * np.float32(len(appearance.atlas)) - np.float32(0.5)
+    colour, photo_alpha = _look_up(appearance, xy, atlas_xy, on_skin[..., 2], covered)
+    alpha = _alpha(appearance, photo_alpha, xy, covered, on_skin[..., 2], outer, reach) * (1 - on_skin[..., 11])
+    place = np.where(covered[..., None], on_skin[..., 7:10], outer.place)
+    still = _still(appearance, xy, place, window, figure) * (outer.distance <= reach)
+    colour, alpha = _as_in_photo(appearance, colour, alpha, still, window)
+    return _Part(colour, alpha, still, np.where(covered, on_skin[..., 10], outer.share))
+
+
+def _vertex_columns(layer: Layer, body: BodyData, figure: Figure) -> Float32[ndarray, "V 12"]:
+    """Per vertex: photo pixel (2), trust, limb map (4), rest place (3), share, and how far it is to be left out."""
+    appearance = layer.appearance
+    facing = np.maximum(_facing(appearance, figure, body), 0.05)
+    seen = appearance.seen * smooth_step(*STRETCH, appearance.facing / facing)
+    alike = body.weights @ _pose_likeness(appearance.figure, figure)
+    columns = (
+        appearance.figure.points,
+        seen[:, None],
+        _limb_maps(appearance.figure, figure, body),
+        appearance.rest,
+        layer.share[:, None],
+        (appearance.phantom * alike)[:, None],
+    )
+    return np.concatenate(columns, axis=1).astype(np.float32)
+
+
+def _pose_likeness(one: Figure, other: Figure) -> Float32[ndarray, "24"]:
+    """For each joint 1 where both figures hold it alike, seen from the pelvis; 0 where they differ."""
+    own = [figure.joint_rotations[0].T @ figure.joint_rotations for figure in (one, other)]
+    trace = np.einsum("jab,jab->j", *own)
+    angle = np.degrees(np.arccos(np.clip((trace - 1) / 2, -1, 1)))
+    return smooth_step(*ALIKE_DEG, angle).astype(np.float32)
+
+
+def _still(
+    appearance: Appearance,
+    xy: Float32[ndarray, "h w 2"],
+    place: Float32[ndarray, "h w 3"],
+    window: tuple[int, int, int, int],
+    figure: Figure,
+) -> Float32[ndarray, "h w"]:
+    """1 where the frame shows the same place of the body at the same pixel as the photo; 0 for photos of another size."""
+    if appearance.figure.size_hw != figure.size_hw:
+        return np.zeros(xy.shape[:2], np.float32)
+    top, bottom, left, right = window
+    rows, columns = np.mgrid[top:bottom, left:right].astype(np.float32)
+    moved = np.hypot(xy[..., 0] - columns, xy[..., 1] - rows) / figure.pixels_per_metre
+    away = np.linalg.norm(appearance.place[top:bottom, left:right] - place, axis=-1)
+    return cv2.blur(smooth_step(*STILL_M, moved) * smooth_step(*SAME_PLACE_M, away), (5, 5))
+
+
+def _as_in_photo(
+    appearance: Appearance,
+    colour: UInt8[ndarray, "h w 3"],
+    alpha: Float32[ndarray, "h w"],
+    still: Float32[ndarray, "h w"],
+    window: tuple[int, int, int, int],
+) -> tuple[UInt8[ndarray, "h w 3"], Float32[ndarray, "h w"]]:
+    """Take colour and mask from the same pixels of the photo where the person is still."""
+    if not still.any():
+        return colour, alpha
+    top, bottom, left, right = window
+    mixed = colour + still[..., None] * (appearance.colour[top:bottom, left:right].astype(np.float32) - colour)
+    alpha = alpha + still * (appearance.alpha[top:bottom, left:right] - alpha)
+    return np.rint(mixed).astype(np.uint8), alpha
 
 
 def _window(figure: Figure, margin: float) -> tuple[int, int, int, int] | None:
@@ -185,7 +266,7 @@ class _Outer:
     distance: Float32[ndarray, "h w"]
 
 
-def _spread_outward(on_skin: Float32[ndarray, "h w 11"], covered: ndarray, scale: float) -> _Outer:
+def _spread_outward(on_skin: Float32[ndarray, "h w 12"], covered: ndarray, scale: float) -> _Outer:
     """Carry the outline's affine maps outward: value at p = T(q) + A (p - q), averaged over the outline pixels q near p."""
     height, width = covered.shape
     rows, columns = np.mgrid[:height, :width].astype(np.float32)

@@ -5,8 +5,6 @@ Idea: iPERCore's `sil2smpl`; the form here is our own: signed distances along th
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import cv2
 import numpy as np
 from jaxtyping import Float32, Int
@@ -15,7 +13,7 @@ from numpy import ndarray
 from limner.body import BodyData, FastSMPL
 from limner.motion.drawn import Figure, draw_figure
 from limner.motion.surface import mesh_edges, spread_on_mesh, vertex_normals
-from limner.records import Bodies
+from limner.records import Bodies, Keypoints
 
 REACH_OUT_M = 0.16
 REACH_IN_M = 0.06
@@ -27,8 +25,19 @@ STEADY = {"face": 6.0, "hands": 3.0}
 """Confidence in no offset at all: the face keeps its features, hands their fingers."""
 
 
+FACE_POINTS = 11
+"""BlazePose's first points: nose, eyes, ears, corners of the mouth."""
+FACE_SPREAD_M, FACE_HOLD = 0.035, 0.3
+FACE_REACH_M, SURE = 0.06, 0.5
+
+
 def dress_body(
-    body: BodyData, pose: FastSMPL, bodies: Bodies, mask: Float32[ndarray, "H W"]
+    body: BodyData,
+    pose: FastSMPL,
+    bodies: Bodies,
+    mask: Float32[ndarray, "H W"],
+    *,
+    keypoints: Keypoints | None = None,
 ) -> Float32[ndarray, "V 3"]:
     """Find the rest-pose offsets that bring the body's outline onto the edge of a person's mask.
 
@@ -36,9 +45,10 @@ def dress_body(
         body, pose: the body model and its fast layer.
         bodies: the person's body in the picture of the mask.
         mask: how much of each pixel is person.
+        keypoints: the person's landmarks in the same picture; those of the face are met exactly.
 
     Returns:
-        (V, 3) metres, along the rest body's normals; for `FastSMPL(..., offsets)`. Where the outline lies against
+        (V, 3) metres in the rest pose; for `FastSMPL(..., offsets)`. Where the outline lies against
         another part of the body, or the mask's edge is out of reach, the neighbours decide.
     """
     shaped = body.v_template + body.shapedirs[..., : bodies.betas.shape[1]] @ bodies.betas[0]
@@ -57,7 +67,28 @@ def dress_body(
         amount = spread_on_mesh(
             values[:, None], confidence + steady + REST, edges, np.full(len(edges), STIFFNESS), rest=0.0
         )[:, 0]
-    return (amount[:, None] * normals).astype(np.float32)
+    offsets = (amount[:, None] * normals).astype(np.float32)
+    if keypoints is None:
+        return offsets
+    return offsets + _meet_face(body, draw_figure(body, pose, bodies, mask.shape, offsets=offsets), shaped, keypoints)
+
+
+def _meet_face(
+    body: BodyData, figure: Figure, shaped: Float32[ndarray, "V 3"], keypoints: Keypoints
+) -> Float32[ndarray, "V 3"]:
+    """Offsets, in the picture's plane, that bring eyes, nose, mouth and ears onto their landmarks."""
+    regressor = body.keypoint_regressors.get(keypoints.skeleton)
+    if keypoints.skeleton != "blazepose33" or regressor is None:
+        return np.zeros_like(shaped)
+    gaps = keypoints.xy[0] - regressor @ figure.points
+    near = np.linalg.norm(gaps, axis=1) < FACE_REACH_M * figure.pixels_per_metre
+    use = np.flatnonzero((np.arange(len(gaps)) < FACE_POINTS) & near & (keypoints.score[0] > SURE))
+    away = np.linalg.norm(shaped[:, None] - (regressor @ shaped)[use][None], axis=2)
+    weight = np.exp(-0.5 * (away / FACE_SPREAD_M) ** 2)
+    moved = (weight @ gaps[use]) / (weight.sum(axis=1, keepdims=True) + FACE_HOLD) / figure.pixels_per_metre
+    in_camera = np.concatenate([moved, np.zeros((len(moved), 1))], axis=1)
+    turned = np.einsum("vj,jab->vab", body.weights, figure.joint_rotations, optimize=True)
+    return np.einsum("vab,va->vb", turned, in_camera).astype(np.float32)
 
 
 def _steadiness(body: BodyData) -> Float32[ndarray, "V"]:
@@ -126,8 +157,3 @@ def _march(
 
 def _sample(image: Float32[ndarray, "H W"], x: ndarray, y: ndarray) -> Float32[ndarray, "M S"]:
     return cv2.remap(image, x.astype(np.float32), y.astype(np.float32), cv2.INTER_LINEAR, borderValue=0)
-
-
-def with_frame_size(bodies: Bodies, size_hw: tuple[int, int]) -> Bodies:
-    """The same body in a picture of the same shape and another size; the camera does not depend on the size."""
-    return replace(bodies, size_hw=size_hw)

@@ -30,7 +30,7 @@ TRUSTED = 0.3
 HAIRLINE_M = 0.025
 """How far above the face list (brows) the forehead ends."""
 BEHIND_FACE_M = 0.05
-HAIR_LIKE = 0.6
+HAIR_LIKE = 0.45
 """A colour is hair when its distance to the hair's is below this share of its distance to the skin's: ears cast shadows."""
 DETAIL_SHARE = 0.7
 DETAIL_LEVELS = 25.0
