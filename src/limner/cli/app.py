@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from limner import __version__
-from limner.cli import checkup, jobs, scores, weight_verbs, writers
+from limner.cli import checkup, data_verbs, jobs, scores, weight_verbs, writers
 
 app = typer.Typer(
     name="limner",
@@ -43,3 +43,4 @@ app.command()(writers.body)
 app.command()(checkup.doctor)
 app.add_typer(scores.app, name="eval")
 app.add_typer(weight_verbs.app, name="weights")
+app.add_typer(data_verbs.app, name="data")

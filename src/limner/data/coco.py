@@ -209,9 +209,10 @@ class _Reader:
 
     def annotated(self) -> PoseSamples:
         people = [person for person in self._people() if self._is_sound(person)]
-        self._check_pictures(person["image_id"] for person in people)
+        self._check_pictures(p["image_id"] for p in people if any(number > 0 for number in p["keypoints"]))
         self.file.faults.raise_if_any()
-        joints = _array([p["keypoints"] for p in people], 3 * len(self.skeleton)).reshape(len(people), -1, 3)
+        width = len(self.skeleton)
+        joints = _array([p["keypoints"] for p in people], 3 * width).reshape(len(people), width, 3)
         box, kept = self._clipped(people)
         places = np.flatnonzero(kept & ((joints > 0).any(axis=(1, 2))))
         rows = self._in_order_of_pictures([people[i]["image_id"] for i in places], places)

@@ -147,18 +147,19 @@ def _draw(samples: PoseSamples, chosen: ndarray, output: Path) -> tuple[list[Pat
         output.mkdir(parents=True, exist_ok=True)
     except OSError as problem:
         raise FileProblem(f"{output} cannot be made a folder: {problem.strerror}") from None
-    drawn, notes = [], []
+    drawn: list[Path] = []
+    notes: dict[str, None] = {}
     for row in chosen:
         try:
             image = samples.read_picture(int(row))
         except (FileProblem, InputError) as problem:
-            notes.append(str(problem))
+            notes[str(problem)] = None
             continue
         path = output / f"{row:06d}_{Path(samples.picture[row]).stem}.png"
         # The pictures are photos with lines on them: nothing in them was made by a model.
         write_image(path, draw_sample(image, samples, int(row)), synthetic=False)
         drawn.append(path)
-    return drawn, notes
+    return drawn, list(notes)
 
 
 def draw_sample(image: RgbImage, samples: PoseSamples, row: int) -> RgbImage:

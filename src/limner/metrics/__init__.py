@@ -14,13 +14,16 @@ from limner.metrics.coco_results import coco_results, image_id_of, mean_joint_sc
 from limner.metrics.images import psnr, ssim, ssim_map
 from limner.metrics.keypoints import PckhScores, PckScores, pck, pck_by_torso, pckh, torso_size
 from limner.metrics.oks import COCO_SIGMAS, box_nms, oks, oks_nms, oks_sigmas, rescore, soft_oks_nms
+from limner.metrics.reports import EvaluationProtocol, PublishedScores, published_scores, score_table
 
 __all__ = [
     "COCO_SIGMAS",
     "STAT_NAMES",
     "CocoScores",
+    "EvaluationProtocol",
     "PckScores",
     "PckhScores",
+    "PublishedScores",
     "box_nms",
     "coco_results",
     "evaluate_coco",
@@ -33,7 +36,9 @@ __all__ = [
     "pck_by_torso",
     "pckh",
     "psnr",
+    "published_scores",
     "rescore",
+    "score_table",
     "soft_oks_nms",
     "ssim",
     "ssim_map",

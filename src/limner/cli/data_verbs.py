@@ -1,0 +1,55 @@
+"""The verb data: what a data set looks like, and what is wrong with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from limner.cli.choices import AsJson
+from limner.cli.outcome import FAILED, plain, print_json, verb
+
+app = typer.Typer(help="Look at data sets before training on them.", no_args_is_help=True)
+
+
+@app.callback()
+def options() -> None:
+    """Look at data sets before training on them."""
+
+
+@app.command()
+@verb
+def show(
+    path: Annotated[
+        Path,
+        typer.Argument(metavar="DATASET", help="Its folder, or a json file in COCO's format.", show_default=False),
+    ],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="A folder for the drawings.", show_default=False)
+    ] = None,
+    *,
+    part: Annotated[
+        str | None, typer.Option(help="val2017, train, ...  [default: the validation part, else all]")
+    ] = None,
+    images: Annotated[
+        Path | None, typer.Option(help="For a json file: the folder or zip file of its pictures.", show_default=False)
+    ] = None,
+    count: Annotated[int, typer.Option(min=0, help="How many people to draw.")] = 16,
+    seed: Annotated[int, typer.Option(help="Which people: another number chooses others.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Draw people of a data set with their joints, and report all that is wrong with it.
+
+    DATASET is the folder of MPII, COCO, LSP or LSP-extended, or any json file in COCO's keypoint format. Leaves with 1
+    where training on it would stop.
+    """
+    from limner import data
+
+    report = data.show(path, output, part, images=images, count=count, seed=seed)
+    if as_json:
+        print_json(plain(report))
+    else:
+        typer.echo(report.text())
+    if report.problem:
+        raise typer.Exit(FAILED)
