@@ -68,12 +68,8 @@ def track_person(
         if skeleton is not None:
             yield _answer(number, frame, skeleton, with_masks)
             continue
-        if follower.just_lost or not searched:
-            waiting_enough = True
-        else:
-            waiting_enough = len(waiting) + 1 >= _SEARCH_EVERY
         waiting.append((number, frame))
-        if waiting_enough:
+        if follower.just_lost or not searched or len(waiting) >= _SEARCH_EVERY:
             searched = True
             yield from _resolve(follower, waiting, with_masks)
             waiting = []
@@ -117,10 +113,9 @@ class _Follower:
         """Return the skeleton in the frame after the last one, or None (and forget the place) where it is lost."""
         assert self.last is not None
         self._unchecked += 1
-        skeleton = self._locator.landmarks(frame, self.last.next_region, with_mask=True)
-        doubtful = not _plausible(skeleton) or skeleton_similarity(skeleton, self.last) < _LIKE_BEFORE
-        if doubtful or self._unchecked >= _CHECK_EVERY:
-            skeleton = self.look(frame, self.last)
+        led = self._locator.landmarks(frame, self.last.next_region, with_mask=True)
+        doubtful = not _plausible(led) or skeleton_similarity(led, self.last) < _LIKE_BEFORE
+        skeleton = self.look(frame, self.last) if doubtful or self._unchecked >= _CHECK_EVERY else led
         self.just_lost = skeleton is None
         self._remember(frame, skeleton)
         return skeleton
