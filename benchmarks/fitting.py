@@ -19,8 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from limner.body import fit_keypoints, load_body
-from limner.body import lie
+from limner.body import fit_keypoints, lie, load_body
 from limner.body.keypoint_rows import keypoint_rows
 from limner.body.sparse_body import SparseBody
 from limner.media import read_motion

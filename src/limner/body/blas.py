@@ -1,8 +1,8 @@
 """Many small matrix products and factors on one thread, numpy in and out.
 
-numpy's own BLAS starts its threads for matrices of a few dozen rows, where they cost more than the work: a fit of 120
-frames took 4 seconds of processor time on one thread and 34 on two busy cores. torch can be told to stay on one thread and
-put back afterwards, which no call of numpy or scipy can.
+numpy's own BLAS starts its threads for matrices of a few dozen rows, where they cost more than the work: a fit of
+120 frames took 4 seconds of processor time on one thread and 34 on two busy cores. torch can be told to stay on one
+thread and put back afterwards, which no call of numpy or scipy can.
 """
 
 from __future__ import annotations

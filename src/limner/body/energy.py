@@ -53,6 +53,10 @@ class State:
         camera = self.camera + np.concatenate([np.clip(step[:, :1], -0.5, 0.5), step[:, 1:3]], axis=1)
         return State(rotmats, self.betas + step_betas, camera)
 
+    def at(self, frames: slice | ndarray) -> State:
+        """Return the state of some of the frames."""
+        return State(self.rotmats[frames], self.betas, self.camera[frames])
+
     def chosen(self, other: State, better: ndarray) -> State:
         """Return this state with the frames of `other` where `better`."""
         rotmats = np.where(better[:, None, None, None], other.rotmats, self.rotmats)
@@ -83,7 +87,7 @@ class Weights:
     direction_cut: float = 6.0
     prior: float = 1.0
     betas: float = 2.0
-    acceleration: float = 0.0
+    acceleration: float = 10.0
     turning: float = 60.0
     speed: float = 5.0
     zoom: float = 0.15
@@ -97,7 +101,8 @@ class Energy:
         body: the points that the keypoints touch, in the order of the keypoints.
         observations: what is seen.
         weights: of the terms.
-        scale: (T,) the camera's scale by which distances in the picture become metres; fixed while one minimum is sought.
+        scale: (T,) the camera's scale by which distances in the picture become metres; fixed while a minimum is
+            sought.
     """
 
     def __init__(self, body: SparseBody, observations: Observations, weights: Weights, scale: ndarray) -> None:
@@ -233,7 +238,7 @@ class Energy:
         sums.normal.gradient[:, 6:] += blas.einsum("tjab,tja->tjb", turn, pull).reshape(len(rotvec), -1)
 
     def _upright(self, posed: PosedPoints, sums: _Sums) -> None:
-        """A torso or leg that is nearly upright is upright: a lean of some degrees to or from the viewer is not seen."""
+        """Hold a torso or leg upright that nearly is: a lean of some degrees to or from the viewer is not seen."""
         if not len(self.upright):
             return
         unit = 1 / (_UPRIGHT_SPREAD * np.linalg.norm(self.upright @ self.rest, axis=-1))

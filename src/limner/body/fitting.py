@@ -16,11 +16,12 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 from scipy.ndimage import gaussian_filter1d
 
-from limner.body import blas, initial, lie
+from limner.body import blas, lie
 from limner.body.energy import Energy, State, Weights
-from limner.body.observations import Observations, bone_matrix, levelled
-from limner.body.smoothing import fill_gaps, fill_rotations
+from limner.body.initial import starts
+from limner.body.observations import Observations, levelled
 from limner.body.silhouette import trace
+from limner.body.smoothing import fill_gaps, fill_rotations
 from limner.body.smpl import BodyData
 from limner.body.smpl_fast import FastSMPL
 from limner.body.sparse_body import SparseBody
@@ -32,6 +33,7 @@ _OUTLINE_ROUNDS = 4
 _FEET = ("ankle", "heel", "big_toe")
 _STEPS_ALONE = 14
 _STEPS_TOGETHER = 30
+_WINDOW, _OVERLAP, _SAMPLE = 300, 60, 150  # frames solved at once, shared by neighbours, and looked at for the shape
 
 
 def minimise(energy: Energy, state: State, steps: int, *, with_betas: bool, together: bool) -> State:
@@ -79,58 +81,6 @@ def standing_feet(observations: Observations, scale: Float[ndarray, "T"]) -> Flo
     return np.exp(-((speed / 0.2) ** 2)) * sure * feet
 
 
-def _seen_directions(body: SparseBody, observations: Observations) -> dict[str, ndarray]:
-    """Return the start's bone directions by name: the world landmarks', or lifted from the picture."""
-    names = bone_matrix(observations.names)[2]
-    if observations.directions is not None:
-        return {name: observations.directions[:, n] for n, name in enumerate(names)}
-    return _lifted(body, observations, names)
-
-
-def _lifted(body: SparseBody, observations: Observations, names: list[str]) -> dict[str, ndarray]:
-    """Return bone directions from the picture alone: the torso turned as its width says, limbs in the picture's plane."""
-    rest = _rest_bones(body, observations)
-    flat = blas.einsum("bk,tkc->tbc", observations.bones, observations.xy)
-    length = {name: np.linalg.norm(rest[name]) for name in names}
-    flat_length = np.linalg.norm(flat, axis=-1)
-    seen = np.array([length[name] for name in names])
-    # The largest picture-to-body ratio of the long bones is the scale: foreshortening only makes bones shorter.
-    long = [
-        n for n, name in enumerate(names) if name in ("torso", "left_thigh", "right_thigh", "left_shin", "right_shin")
-    ]
-    scale = np.maximum((flat_length / seen)[:, long].max(1), 1e-6)
-    directions = {}
-    for n, name in enumerate(names):
-        vector = np.concatenate([flat[:, n] / scale[:, None], np.zeros((len(flat), 1))], axis=1)
-        if name in ("hips", "shoulders"):
-            vector[:, 2] = np.sqrt(np.maximum(length[name] ** 2 - (vector[:, :2] ** 2).sum(-1), 0))
-        directions[name] = vector / np.maximum(np.linalg.norm(vector, axis=-1, keepdims=True), 1e-6)
-    directions.pop("face", None)
-    return directions
-
-
-def _rest_bones(body: SparseBody, observations: Observations) -> dict[str, ndarray]:
-    rest = body.pose(np.tile(np.eye(3), (1, 24, 1, 1)), np.zeros(body.num_betas)).points[0]
-    vectors = observations.bones @ rest
-    return dict(zip(bone_matrix(observations.names)[2], vectors, strict=True))
-
-
-def _start(body: SparseBody, observations: Observations, directions: dict[str, ndarray]) -> State:
-    rotmats = initial.rotations_from_directions(body, directions, _rest_bones(body, observations))
-    betas = np.zeros(body.num_betas)
-    camera = initial.camera_from_points(body.pose(rotmats, betas).points, observations)
-    return State(rotmats, betas, camera)
-
-
-def _alone(body: SparseBody, observations: Observations, state: State, weights: Weights) -> State:
-    """Fit every frame for itself with the mean shape: first tolerant of far keypoints, then strict."""
-    for cut, steps in ((25.0, 6), (weights.keypoint_cut, _STEPS_ALONE)):
-        loose = replace(weights, keypoint_cut=cut, acceleration=0.0)
-        energy = Energy(body, observations, loose, np.exp(state.camera[:, 0]))
-        state = minimise(energy, state, steps, with_betas=False, together=False)
-    return state
-
-
 def odd_ones_out(rotmats: Float[ndarray, "T 3 3"], visible: Bool[ndarray, "T"], reach: int) -> Bool[ndarray, "T"]:
     """Return the frames whose rotation most of the visible frames within `reach` contradict, by more than a radian."""
     odd = np.zeros(len(rotmats), dtype=bool)
@@ -140,17 +90,6 @@ def odd_ones_out(rotmats: Float[ndarray, "T 3 3"], visible: Bool[ndarray, "T"], 
         cosine = (np.einsum("tab,ab->t", rotmats[near], rotmats[t]) - 1) / 2
         odd[t] = len(near) > 1 and (cosine < np.cos(1.0)).mean() > 0.6
     return odd
-
-
-def _bridged(state: State, visible: ndarray) -> State:
-    """Fill the frames without the person from those around them."""
-    if visible.all() or not visible.any():
-        return state
-    return replace(
-        state,
-        rotmats=fill_rotations(state.rotmats, visible),
-        camera=fill_gaps(state.camera, visible),
-    )
 
 
 def fit_outline(
@@ -183,29 +122,102 @@ def fit_outline(
 def fit(body: SparseBody, observations: Observations, weights: Weights | None = None) -> State:
     """Fit rotations, shape and camera to what is seen of one person.
 
+    A long clip is solved in windows that overlap, with the shape of a sample of its frames, so memory stays flat.
+
     Args:
         body: the points of the body that the keypoints mean, in their order.
-        observations: keypoints of one person in T frames.
+        observations: keypoints of one person in T frames; with a frame rate they are one clip.
         weights: of the terms; the defaults suit BlazePose's keypoints.
     """
-    with blas.one_thread():
-        return _fitted(body, observations, weights or Weights())
-
-
-def _fitted(body: SparseBody, observations: Observations, weights: Weights) -> State:
-    video = observations.frame_rate is not None and len(observations) > 2
+    weights = weights or Weights()
     observations = levelled(observations)
-    state = _start(body, observations, _seen_directions(body, observations))
-    state = _alone(body, observations, state, weights)
+    with blas.one_thread():
+        if len(observations) <= _WINDOW:
+            state = _alone(body, observations, weights)
+            return _together(body, observations, _steadied(state, observations), weights, with_betas=True)
+        parts = [_alone(body, observations[start : start + _WINDOW], weights) for start in _starts(len(observations))]
+        state = _joined(parts, len(observations))
+        sample = np.linspace(0, len(observations) - 1, _SAMPLE).astype(int)
+        shaped = _together(
+            body, replace(observations[sample], frame_rate=None), state.at(sample), weights, with_betas=True
+        )
+        state = replace(_steadied(state, observations), betas=shaped.betas)
+        parts = []
+        for start in _starts(len(observations)):
+            window = slice(start, start + _WINDOW)
+            parts.append(_together(body, observations[window], state.at(window), weights, with_betas=False))
+        return _joined(parts, len(observations))
+
+
+def _starts(num_frames: int) -> list[int]:
+    """Return where the windows of a long clip start; the last one ends with the clip."""
+    step = _WINDOW - _OVERLAP
+    return [min(start, num_frames - _WINDOW) for start in range(0, num_frames - _OVERLAP, step)]
+
+
+def _joined(parts: list[State], num_frames: int) -> State:
+    """Join windows into one clip, going from one to the next over all the frames they share."""
+    whole = parts[0]
+    for start, part in zip(_starts(num_frames)[1:], parts[1:], strict=True):
+        shared = len(whole.camera) - start
+        share = ((np.arange(shared) + 0.5) / shared)[:, None]
+        old, new = whole.at(slice(start, None)), part.at(slice(0, shared))
+        turn = lie.log(old.rotmats.swapaxes(-1, -2) @ new.rotmats)
+        rotmats = old.rotmats @ lie.exp(turn * share[..., None])
+        camera = old.camera + share * (new.camera - old.camera)
+        whole = State(
+            np.concatenate([whole.rotmats[:start], rotmats, part.rotmats[shared:]]),
+            part.betas,
+            np.concatenate([whole.camera[:start], camera, part.camera[shared:]]),
+        )
+    return whole
+
+
+def _alone(body: SparseBody, observations: Observations, weights: Weights) -> State:
+    """Fit every frame for itself with the mean shape, from each start, and keep the better one."""
+    best: tuple[State, ndarray] | None = None
+    for state in starts(body, observations):
+        # First tolerant of far keypoints, then strict.
+        for cut, steps in ((25.0, 6), (weights.keypoint_cut, _STEPS_ALONE)):
+            loose = replace(weights, keypoint_cut=cut, acceleration=0.0)
+            energy = Energy(body, observations, loose, np.exp(state.camera[:, 0]))
+            state = minimise(energy, state, steps, with_betas=False, together=False)
+        cost = energy.cost(state)
+        if observations.frame_rate is not None:
+            # A person does not jump between two readings: the frames around have a say.
+            cost = gaussian_filter1d(cost, 0.3 * observations.frame_rate, mode="nearest")
+        if best is None:
+            best = state, cost
+        else:
+            better = cost < best[1]
+            best = best[0].chosen(state, better), np.minimum(cost, best[1])
+    assert best is not None
+    return best[0]
+
+
+def _steadied(state: State, observations: Observations) -> State:
+    """Fill the frames without the person, and those that face another way than all around, from their neighbours."""
     visible = observations.visible
-    if video:
+    if observations.frame_rate is not None:
         reach = max(round(0.25 * observations.frame_rate), 2)
         visible = visible & ~odd_ones_out(state.rotmats[:, 0], visible, reach)
-    state = _bridged(state, visible)
-    if video:
-        weights = replace(weights, acceleration=weights.acceleration or 10.0)
+    if visible.all() or not visible.any():
+        return state
+    return replace(
+        state,
+        rotmats=fill_rotations(state.rotmats, visible),
+        camera=fill_gaps(state.camera, visible),
+    )
+
+
+def _together(
+    body: SparseBody, observations: Observations, state: State, weights: Weights, *, with_betas: bool
+) -> State:
+    """Fit all frames at once."""
     scale = np.full(len(observations), np.exp(np.median(state.camera[:, 0])))
+    if observations.frame_rate is None or len(observations) < 3:
+        weights = replace(weights, acceleration=0.0)
     energy = Energy(body, observations, weights, scale)
-    if video:
+    if weights.acceleration > 0:
         energy.still = standing_feet(observations, scale)
-    return minimise(energy, state, _STEPS_TOGETHER, with_betas=True, together=True)
+    return minimise(energy, state, _STEPS_TOGETHER, with_betas=with_betas, together=True)

@@ -6,17 +6,20 @@ direction, and a bent elbow or knee also gives the turn about the upper bone, si
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from limner.body import lie
+from limner.body import blas, lie
+from limner.body.energy import State
 from limner.body.limits import joint_limits
-from limner.body.observations import Observations
+from limner.body.observations import Observations, bone_matrix
 from limner.body.smpl import JOINT_NAMES
 from limner.body.sparse_body import SparseBody
 
-__all__ = ["camera_from_points", "rotations_from_directions"]
+__all__ = ["camera_from_points", "rotations_from_directions", "starts"]
 
 _STRAIGHT = 0.2  # sine of the bend below which a hinge's axis is noise
 _J = {name: joint for joint, name in enumerate(JOINT_NAMES)}
@@ -135,3 +138,49 @@ def camera_from_points(points: Float[ndarray, "T K 3"], observations: Observatio
     if seen.any():
         camera[~seen] = camera[seen].mean(0)
     return camera
+
+
+def starts(body: SparseBody, observations: Observations) -> Iterator[State]:
+    """Yield states to start from: one from world landmarks; from the picture alone two, turned to either side."""
+    names = bone_matrix(observations.names)[2]
+    if observations.directions is not None:
+        yield _start(body, observations, {name: observations.directions[:, n] for n, name in enumerate(names)})
+        return
+    for side in (1.0, -1.0):
+        yield _start(body, observations, _lifted(body, observations, side))
+
+
+def _start(body: SparseBody, observations: Observations, directions: dict[str, ndarray]) -> State:
+    rotmats = rotations_from_directions(body, directions, _rest_bones(body, observations))
+    betas = np.zeros(body.num_betas)
+    camera = camera_from_points(body.pose(rotmats, betas).points, observations)
+    return State(rotmats, betas, camera)
+
+
+def _lifted(body: SparseBody, observations: Observations, side: float) -> dict[str, ndarray]:
+    """Return bone directions from the picture alone: the torso turned as its width says, the limbs flat."""
+    names = bone_matrix(observations.names)[2]
+    rest = _rest_bones(body, observations)
+    flat = blas.einsum("bk,tkc->tbc", observations.bones, observations.xy)
+    length = {name: np.linalg.norm(rest[name]) for name in names}
+    flat_length = np.linalg.norm(flat, axis=-1)
+    seen = np.array([length[name] for name in names])
+    # The largest picture-to-body ratio of the long bones is the scale: foreshortening only makes bones shorter.
+    long = [
+        n for n, name in enumerate(names) if name in ("torso", "left_thigh", "right_thigh", "left_shin", "right_shin")
+    ]
+    scale = np.maximum((flat_length / seen)[:, long].max(1), 1e-6)
+    directions = {}
+    for n, name in enumerate(names):
+        vector = np.concatenate([flat[:, n] / scale[:, None], np.zeros((len(flat), 1))], axis=1)
+        if name in ("hips", "shoulders"):
+            vector[:, 2] = side * np.sqrt(np.maximum(length[name] ** 2 - (vector[:, :2] ** 2).sum(-1), 0))
+        directions[name] = vector / np.maximum(np.linalg.norm(vector, axis=-1, keepdims=True), 1e-6)
+    directions.pop("face", None)
+    return directions
+
+
+def _rest_bones(body: SparseBody, observations: Observations) -> dict[str, ndarray]:
+    rest = body.pose(np.tile(np.eye(3), (1, 24, 1, 1)), np.zeros(body.num_betas)).points[0]
+    vectors = observations.bones @ rest
+    return dict(zip(bone_matrix(observations.names)[2], vectors, strict=True))

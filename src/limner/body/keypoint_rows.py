@@ -1,7 +1,7 @@
 """Which weighted vertices a skeleton's keypoints are on a given body.
 
-The free body knows every skeleton. An SMPL file knows its 24 joints and perhaps cocoplus19; the other skeletons then take
-those rows whose joints bear the same name, and keypoints without one stay empty rows.
+The free body knows every skeleton. An SMPL file knows its 24 joints and perhaps cocoplus19; the other skeletons then
+take those rows whose joints bear the same name, and keypoints without one stay empty rows.
 """
 
 from __future__ import annotations

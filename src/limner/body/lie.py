@@ -1,4 +1,4 @@
-"""Rotations for the fitter, in numpy and float64: exponential, logarithm, and how a rotation vector follows a small turn.
+"""Rotations for the fitter, in numpy and float64: exponential, logarithm, and how a rotation vector follows a turn.
 
 A rotation matrix R moves by a small turn d in its own axes: R exp(d), and log(R exp(d)) = log(R) + Jr^-1 d.
 

@@ -81,8 +81,8 @@ def plain_prior() -> tuple[Float[ndarray, "24 3"], Float[ndarray, "24 3"]]:
 def standing_spread() -> Float[ndarray, "24 3"]:
     """Return how far the legs of a person who stands bend, by rotation vectors; infinite for all other angles.
 
-    Seen from the front a bend of 30 degrees moves a knee by a few pixels only, and the locator's world landmarks bend the
-    knees of standing people by 20 to 25 degrees; so a leg that is nearly straight is taken to be straight.
+    Seen from the front a bend of 30 degrees moves a knee by a few pixels only, and the locator's world landmarks bend
+    the knees of standing people by 20 to 25 degrees; so a leg that is nearly straight is taken to be straight.
     """
     spread = np.full((NUM_JOINTS, 3), np.inf)
     for side in ("left", "right"):

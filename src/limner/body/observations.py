@@ -169,8 +169,8 @@ def levelled(observations: Observations) -> Observations:
     """Turn the bone directions about the picture's x axis so that a person who stands is upright.
 
     The world landmarks lean as a whole, the head towards the viewer: 8 to 20 degrees on photos of standing people. The
-    lean is read from the frames in which torso and legs stand in line and is the same for the whole clip; without such a
-    frame the usual lean is taken off.
+    lean is read from the frames in which torso and legs stand in line and is the same for the whole clip; without
+    such a frame the usual lean is taken off.
     """
     if observations.directions is None:
         return observations

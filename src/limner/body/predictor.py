@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from limner.body import lie
+from limner.body.energy import State
 from limner.body.fitting import fit, fit_outline
 from limner.body.keypoint_rows import keypoint_rows
 from limner.body.observations import Observations, observe
@@ -19,7 +20,6 @@ from limner.body.smoothing import gaps
 from limner.body.smpl import BodyData
 from limner.body.smpl_files import load_body
 from limner.body.sparse_body import SparseBody
-from limner.body.energy import State
 from limner.checks import InputError, NobodyFound, check_shape
 from limner.people import Locator, People, track_person
 from limner.pose import SKELETONS

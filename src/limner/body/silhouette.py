@@ -1,9 +1,9 @@
 """The outline of a body against the mask of the person: what tells how wide somebody is.
 
-The vertices of the outline lie between faces that look at the viewer and faces that look away. From each the mask's border
-is sought along the outline's normal. A body that stands out of the mask is wrong; a mask that stands out of the body may be
-cloth, so that side pulls less and gives up sooner. Head, hands and feet are left to the keypoints: there the mask is
-hair and shoes.
+The vertices of the outline lie between faces that look at the viewer and faces that look away. From each the mask's
+border is sought along the outline's normal. A body that stands out of the mask is wrong; a mask that stands out of the
+body may be cloth, so that side pulls less and gives up sooner. Head, hands and feet are left to the keypoints: there
+the mask is hair and shoes.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ class Outline:
     Attributes:
         body: the outline's vertices as points.
         normal: outward unit normals in the picture.
-        gap: picture frame units from each vertex to the mask's border along its normal; positive where the mask is larger.
+        gap: picture frame units from each vertex to the mask's border along its normal; positive where the mask is
+            larger.
         target: the border's place along the normal, in picture frame units.
     """
 

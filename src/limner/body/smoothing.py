@@ -43,7 +43,7 @@ def _neighbours(valid: ndarray) -> tuple[ndarray, ndarray, ndarray]:
 
 
 def fill_rotations(rotmats: Float[ndarray, "T J 3 3"], valid: Bool[ndarray, "T"]) -> Float[ndarray, "T J 3 3"]:
-    """Replace the rotations of frames that are not valid: between two valid ones evenly along the shortest turn, held at the ends.
+    """Replace the rotations of frames that are not valid: evenly along the shortest turn, held at the ends.
 
     Raises:
         InputError: no frame is valid.

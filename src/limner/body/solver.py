@@ -1,9 +1,9 @@
-"""Least squares over all frames of a video at once: normal equations with two neighbours on each side, and their solution.
+"""Least squares over all frames of a video at once: normal equations with two neighbours on each side, and a solver.
 
-Every frame has D unknowns (camera and turns of joints) and all frames share S betas. Smoothness couples a frame with the
-next two, so the matrix is block pentadiagonal with a border for the betas. Frames are taken in pairs, which makes it
-block tridiagonal, factored by Cholesky from front to back; the border goes by its Schur complement. The time is linear in
-the number of frames, and since the whole clip is solved together no frame lags behind another.
+Every frame has D unknowns (camera and turns of joints) and all frames share S betas. Smoothness couples a frame with
+the next two, so the matrix is block pentadiagonal with a border for the betas. Frames are taken in pairs, which makes
+it block tridiagonal, factored by Cholesky from front to back; the border goes by its Schur complement. The time is
+linear in the number of frames, and since the whole clip is solved together no frame lags behind another.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class NormalEquations:
 
 
 def _paired(blocks: ndarray, next_one: ndarray, next_two: ndarray) -> tuple[ndarray, ndarray]:
-    """Return the diagonal and the upper blocks of the matrix with frames taken two by two (an even number of frames)."""
+    """Return the diagonal and the upper blocks of the matrix with an even number of frames taken two by two."""
     size = blocks.shape[1]
     own = np.zeros((len(blocks) // 2, 2 * size, 2 * size))
     upper = np.zeros_like(own)

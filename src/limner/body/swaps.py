@@ -1,8 +1,8 @@
 """Frames in which the locator takes left for right, found by what it says before and after.
 
-For single frames or short runs a locator calls the left leg the right one, or turns the whole person round. Such a frame
-makes both limbs jump there and back; exchanging the names makes them run smoothly. Of the four readings of every frame
-(as it is, legs exchanged, arms exchanged, both) the sequence with the shortest way in all is taken, by dynamic
+For single frames or short runs a locator calls the left leg the right one, or turns the whole person round. Such a
+frame makes both limbs jump there and back; exchanging the names makes them run smoothly. Of the four readings of every
+frame (as it is, legs exchanged, arms exchanged, both) the sequence with the shortest way in all is taken, by dynamic
 programming, with a small charge for every frame that is read otherwise than it is.
 """
 
@@ -21,7 +21,7 @@ _FARTHEST = 0.3  # body sizes beyond which a jump is a mistake of another kind
 
 
 def mirrored_names(names: tuple[str, ...], *, legs: bool, arms: bool) -> ndarray:
-    """Return for each keypoint the one that takes its place when the legs, the arms (and the face), or both change sides."""
+    """Return for each keypoint the one that takes its place when the legs, or the arms and the face, change sides."""
     order = []
     for n, name in enumerate(names):
         side, _, part = name.partition("_")
