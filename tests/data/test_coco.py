@@ -190,6 +190,18 @@ def test_joints_without_partner_and_wrong_limbs_are_faults(tmp_path: Path) -> No
     assert "counted from 1 to 3" in str(caught.value)
 
 
+def test_values_of_any_kind_are_faults_and_no_crash(coco: Write) -> None:
+    junk = [None, "x", [1], {}, 10**30, True, -1]
+    people = [person(i, 1, **{field: value}) for i, field in enumerate(person(1, 1)) for value in junk]
+    annotations = tree([*people, None, 7])
+    annotations["images"] += [None, {"id": 10**30, "width": 1, "height": 1}, {"id": [], "width": 1, "height": 1}]
+    annotations["categories"][0]["skeleton"] = 5
+    with pytest.raises(DatasetError) as caught:
+        read_coco(coco(annotations))
+    nameless = ("image in row 3", "annotation in row 56", "annotation in row 57")
+    assert caught.value.faults["no record of named fields"] == nameless
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -150,8 +150,8 @@ class _File:
             place = f"image {image['id']}" if isinstance(image, dict) and "id" in image else f"image in row {row}"
             if lacks(image, (*_IMAGE_FIELDS, "file_name") if named else _IMAGE_FIELDS, place, self.faults):
                 continue
-            if not named and not isinstance(image["id"], int):
-                self.faults.add("picture's id is no whole number", place)
+            if not isinstance(image["id"], (int, str) if named else int) or not _fits_id(image["id"]):
+                self.faults.add("picture's id is no whole number of at most twelve digits", place)
                 continue
             if image["id"] in self.images:
                 self.faults.add_unless_lenient("id given twice", [place])
@@ -172,6 +172,8 @@ class _File:
         if "keypoints" not in fits[0]:
             # Cut-down files of people often leave the joints' names out; they can only be COCO's.
             return SKELETONS["coco17"], fits[0]["id"]
+        if not isinstance(fits[0]["keypoints"], list):
+            raise DatasetError(f"{self.path}: the keypoints of its category must be a list of names")
         return _skeleton(fits[0], self.faults), fits[0]["id"]
 
 
@@ -188,7 +190,9 @@ def _skeleton(category: Record, faults: Faults) -> Skeleton:
             if joint.startswith(side) and other + joint.removeprefix(side) not in joints:
                 faults.add(f"joint {joint} without its mirror partner", place)
     limbs = category.get("skeleton") or []
-    if any(numbers(limb, 2) or not all(1 <= end <= len(joints) for end in limb) for limb in limbs):
+    if not isinstance(limbs, list) or any(
+        numbers(limb, 2) or not all(1 <= end <= len(joints) for end in limb) for limb in limbs
+    ):
         faults.add(f"limbs that are no pairs of joints counted from 1 to {len(joints)}", place)
         limbs = []
     name = str(category.get("name", "own"))
@@ -250,7 +254,7 @@ class _Reader:
         for field, problem in wrong.items():
             if problem:
                 faults.add(f"{field} with {problem}" if field != "area" else f"area that is {problem}", place)
-        if person["image_id"] not in self.file.images:
+        if not isinstance(person["image_id"], (int, str)) or person["image_id"] not in self.file.images:
             faults.add("image_id of no picture in the file", place)
             return False
         if any(wrong.values()):
@@ -326,7 +330,7 @@ class _Reader:
             faults.add("box without area", place)
         if not is_number(record["score"]):
             faults.add("score that is no finite number", place)
-        elif record["image_id"] not in self.file.images:
+        elif not isinstance(record["image_id"], (int, str)) or record["image_id"] not in self.file.images:
             faults.add(f"image_id of no picture in {self.file.path.name}", place)
         else:
             return not problem and record["score"] >= min_box_score
@@ -352,6 +356,11 @@ class _Reader:
             skeleton=self.skeleton,
             boxes=boxes,
         )
+
+
+def _fits_id(number: int | str) -> bool:
+    """Whether COCO's twelve digits hold the number of a picture; names of one's own always do."""
+    return isinstance(number, str) or 0 <= number < 10**12
 
 
 def _place(person: Any, row: int) -> str:

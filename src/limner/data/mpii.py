@@ -140,7 +140,7 @@ def _samples(name: str, root: Path, pictures: tuple[str, ...], people: list[Any]
     joints, visible = np.zeros((count, NUM_JOINTS, 2)), np.zeros((count, NUM_JOINTS))
     if has_joints:
         joints = np.array([person["joints"] for person in people], float).reshape(count, NUM_JOINTS, 2) - 1
-        visible = np.array([person["joints_vis"] for person in people]).reshape(count, NUM_JOINTS)
+        visible = np.array([person["joints_vis"] for person in people], float).reshape(count, NUM_JOINTS).clip(0, 1)
     numbers_of = {picture: number for number, picture in enumerate(dict.fromkeys(pictures))}
     return PoseSamples(
         name=name,

@@ -97,11 +97,13 @@ def show(
     """
     if count < 0:
         raise InputError(f"count must be 0 or more, got {count}")
+    samples: PoseSamples | None
+    faults: Mapping[str, tuple[str, ...]] = {}
+    sentence = ""
     try:
-        samples, error = read_samples(path, part, images=images, image_hw=image_hw), None
+        samples = read_samples(path, part, images=images, image_hw=image_hw)
     except DatasetError as problem:
-        samples, error = _readable(path, part, images, image_hw), problem
-    faults, sentence = (error.faults, str(error)) if error else ({}, "")
+        samples, faults, sentence = _readable(path, part, images, image_hw), problem.faults, str(problem)
     if samples is None:
         return DataReport(str(path), faults=faults, problem=sentence)
     chosen = np.sort(np.random.default_rng(seed).permutation(len(samples))[:count])
