@@ -17,7 +17,7 @@ from numpy import ndarray
 
 from limner.body import BodyData
 from limner.motion.drawn import Figure
-from limner.motion.surface import resize_channels, smooth_step, spread_in_picture
+from limner.motion.surface import disc, resize_channels, smooth_step, spread_in_picture
 from limner.motion.texture import Appearance
 from limner.records import Raster
 from limner.render import sample_faces
@@ -30,6 +30,8 @@ STRETCH = (0.35, 0.75)
 """Share of the frame's cosine to the skin that the photo's must have: below the first the photo's pixels would be stretched."""
 STILL_M = (0.02, 0.008)
 """Skin that moved less than the second keeps the photo's own pixel, more than the first is painted."""
+STILL_PLACE_M = (0.15, 0.08)
+STILL_AROUND_M = 0.035
 ALIKE_DEG = (50.0, 20.0)
 BAND_PX = 3.0
 EDGE_PX = (0.5, 3.0)
@@ -199,7 +201,10 @@ def _still(
     rows, columns = np.mgrid[top:bottom, left:right].astype(np.float32)
     moved = np.hypot(xy[..., 0] - columns, xy[..., 1] - rows) / figure.pixels_per_metre
     away = np.linalg.norm(appearance.place[top:bottom, left:right] - place, axis=-1)
-    return cv2.blur(smooth_step(*STILL_M, moved) * smooth_step(*SAME_PLACE_M, away), (5, 5))
+    still = smooth_step(*STILL_M, moved) * smooth_step(*STILL_PLACE_M, away)
+    # Skin near the axis of a turn stays on its pixels by chance; only what is still all around is still.
+    radius = max(1, round(STILL_AROUND_M * figure.pixels_per_metre))
+    return cv2.blur(cv2.erode(still, disc(radius), borderValue=1.0), (2 * (radius // 2) + 1,) * 2)
 
 
 def _as_in_photo(

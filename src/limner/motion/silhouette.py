@@ -27,6 +27,7 @@ STEADY = {"face": 6.0, "hands": 3.0}
 
 FACE_POINTS = 11
 """BlazePose's first points: nose, eyes, ears, corners of the mouth."""
+EARS = (7, 8)
 FACE_SPREAD_M, FACE_HOLD = 0.035, 0.3
 FACE_REACH_M, SURE = 0.06, 0.5
 
@@ -76,11 +77,12 @@ def dress_body(
 def _meet_face(
     body: BodyData, figure: Figure, shaped: Float32[ndarray, "V 3"], keypoints: Keypoints
 ) -> Float32[ndarray, "V 3"]:
-    """Offsets, in the picture's plane, that bring eyes, nose, mouth and ears onto their landmarks."""
+    """Offsets, in the picture's plane, that bring eyes, nose and mouth onto their landmarks; the ears stay."""
     regressor = body.keypoint_regressors.get(keypoints.skeleton)
     if keypoints.skeleton != "blazepose33" or regressor is None:
         return np.zeros_like(shaped)
     gaps = keypoints.xy[0] - regressor @ figure.points
+    gaps[list(EARS)] = 0  # the far one is guessed, and an ear that moves alone leaves its photo behind
     near = np.linalg.norm(gaps, axis=1) < FACE_REACH_M * figure.pixels_per_metre
     use = np.flatnonzero((np.arange(len(gaps)) < FACE_POINTS) & near & (keypoints.score[0] > SURE))
     away = np.linalg.norm(shaped[:, None] - (regressor @ shaped)[use][None], axis=2)

@@ -7,6 +7,7 @@ height all round. The back of the head takes the colour of the hair, not of the 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -30,6 +31,8 @@ TRUSTED = 0.3
 HAIRLINE_M = 0.025
 """How far above the face list (brows) the forehead ends."""
 BEHIND_FACE_M = 0.05
+HAIR_EVENNESS = 0.7
+"""How much the unseen hair takes of the colour on top of the head, rather than of the nearest hair seen."""
 HAIR_LIKE = 0.45
 """A colour is hair when its distance to the hair's is below this share of its distance to the skin's: ears cast shadows."""
 DETAIL_SHARE = 0.7
@@ -72,9 +75,11 @@ def fill_colours(
             :, None
         ]
         belief = trust + other
-    filled = np.zeros_like(own)
-    for members, sources in _groups(body, own, trust, belief, rest):
+    filled, scalp = np.zeros_like(own), _scalp(body, own, trust, rest)
+    for members, sources in _groups(body, scalp, belief):
         filled[members] = _from_nearest(known, belief, sources, members, _stretched(body, rest))
+    if scalp.colour is not None:
+        filled[scalp.hair] += HAIR_EVENNESS * (scalp.colour - filled[scalp.hair])
     share = np.clip(belief, 0, 1)[:, None]
     values = filled + share * (known - filled)
     edges = mesh_edges(body.faces)
@@ -89,16 +94,19 @@ def _stretched(body: BodyData, rest: Float32[ndarray, "V 3"]) -> Float32[ndarray
     return places
 
 
-def _groups(
-    body: BodyData,
-    own: Float32[ndarray, "V 3"],
-    trust: Float32[ndarray, "V"],
-    belief: Float32[ndarray, "V"],
-    rest: Float32[ndarray, "V 3"],
-) -> Iterator[tuple[ndarray, ndarray]]:
+class _Scalp(NamedTuple):
+    """Where hair is to be expected, where skin shows among it (ears, a low forehead), the face, and the hair's colour."""
+
+    hair: Bool[ndarray, "V"]
+    bare: Bool[ndarray, "V"]
+    face: Bool[ndarray, "V"]
+    colour: Float32[ndarray, "3"] | None
+
+
+def _groups(body: BodyData, scalp: _Scalp, belief: Float32[ndarray, "V"]) -> Iterator[tuple[ndarray, ndarray]]:
     """Vertices that borrow from each other: who is filled, and from whom. A bare arm says nothing of a sleeveless back."""
     kinds, sure = part_kinds(body), belief > TRUSTED
-    hair, bare, face = _scalp(body, own, trust, rest)
+    hair, bare, face, _ = scalp
     for group in (("torso", "leg"), ("arm",), ("hand",), ("foot",), ("head",), ("",)):
         members = np.isin(kinds, group)
         if group == ("head",):
@@ -111,11 +119,10 @@ def _groups(
 
 def _scalp(
     body: BodyData, own: Float32[ndarray, "V 3"], trust: Float32[ndarray, "V"], rest: Float32[ndarray, "V 3"]
-) -> tuple[Bool[ndarray, "V"], Bool[ndarray, "V"], Bool[ndarray, "V"]]:
-    """Where hair is to be expected, where skin shows among it (ears, a low forehead), and the face."""
+) -> _Scalp:
     hair, bare, in_face = (np.zeros(body.num_vertices, bool) for _ in range(3))
     if "head" not in body.face_lists or "face" not in body.face_lists:
-        return hair, bare, in_face
+        return _Scalp(hair, bare, in_face, None)
     head, face = (np.unique(body.faces[body.face_lists[name]]) for name in ("head", "face"))
     in_face[face] = True
     scalp = np.setdiff1d(head, face)
@@ -124,11 +131,12 @@ def _scalp(
     region = scalp[(rest[scalp, 1] > hairline) | (behind & (rest[scalp, 1] > rest[face, 1].min()))]
     hair[region] = True
     top, skin = region[(rest[region, 1] > hairline) & (trust[region] > TRUSTED)], face[trust[face] > 0.5]
-    if len(top) and len(skin):
-        hair_colour, skin_colour = np.median(own[top], axis=0), np.median(own[skin], axis=0)
-        off_hair, off_skin = (np.linalg.norm(own[region] - c, axis=1) for c in (hair_colour, skin_colour))
-        bare[region] = off_hair > HAIR_LIKE * off_skin
-    return hair, bare, in_face
+    if len(top) == 0 or len(skin) == 0:
+        return _Scalp(hair, bare, in_face, None)
+    hair_colour, skin_colour = np.median(own[top], axis=0), np.median(own[skin], axis=0)
+    off_hair, off_skin = (np.linalg.norm(own[region] - c, axis=1) for c in (hair_colour, skin_colour))
+    bare[region] = off_hair > HAIR_LIKE * off_skin
+    return _Scalp(hair, bare, in_face, hair_colour.astype(np.float32))
 
 
 def _from_nearest(
