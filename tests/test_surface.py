@@ -19,6 +19,13 @@ ROOM_NAMES = {
         evaluate_self find_people fit_keypoints imitate load_body open_video rasterise read_image read_image_rgba
         read_keypoints read_motion resample_motion swap track_person view write_image write_video""",
     "limner.api": "ClipScores FilesReport Finding Report SelfScores body doctor evaluate_self imitate pose swap view",
+    "limner.data": """DataReport DatasetError MpiiTruth PoseSamples missing_pictures read_coco
+        read_keypoint_json read_lsp read_mpii read_mpii_truth read_picture read_samples show
+        write_mpii_predictions""",
+    "limner.metrics": """COCO_SIGMAS STAT_NAMES CocoScores EvaluationProtocol PckScores PckhScores
+        PublishedScores box_nms coco_results evaluate_coco image_id_of mean_joint_score oks
+        oks_nms oks_sigmas pck pck_by_torso pckh psnr published_scores rescore score_table
+        soft_oks_nms ssim ssim_map torso_size write_coco_results""",
     "limner.weights": """LoadReport WeightRecord file_path list_weights load_strictly read_checkpoint source_name
         weight_record""",
 }

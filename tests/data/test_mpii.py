@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import scipy.io
 
-from limner.checks import FileProblem
-from limner.data import DatasetError, read_mpii, read_mpii_truth
+from limner.checks import FileProblem, ShapeError
+from limner.data import DatasetError, read_mpii, read_mpii_truth, write_mpii_predictions
 
 from .conftest import mpii_person, write_truth, zip_folder
 
@@ -87,3 +87,12 @@ def test_other_files_than_ground_truth_are_refused(tmp_path: Path) -> None:
     scipy.io.savemat(path, {"joints": np.zeros(3)})
     with pytest.raises(FileProblem, match="lacks jnt_missing"):
         read_mpii_truth(path)
+
+
+def test_predictions_are_written_counted_from_one(tmp_path: Path) -> None:
+    joints = np.random.default_rng(0).uniform(0, 60, (3, 16, 2))
+    write_mpii_predictions(tmp_path / "pred.mat", joints)
+    np.testing.assert_array_equal(scipy.io.loadmat(tmp_path / "pred.mat")["preds"], joints + 1)
+    assert [path.name for path in tmp_path.iterdir()] == ["pred.mat"]
+    with pytest.raises(ShapeError):
+        write_mpii_predictions(tmp_path / "pred.mat", joints[:, :14])

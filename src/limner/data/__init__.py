@@ -10,7 +10,7 @@ Papers: Andriluka et al. 2014 (MPII); Lin et al. 2014 (COCO); Johnson and Everin
 from limner.data.coco import read_coco, read_keypoint_json
 from limner.data.faults import DatasetError
 from limner.data.lsp import read_lsp
-from limner.data.mpii import MpiiTruth, read_mpii, read_mpii_truth
+from limner.data.mpii import MpiiTruth, read_mpii, read_mpii_truth, write_mpii_predictions
 from limner.data.pictures import missing_pictures, read_picture
 from limner.data.samples import PoseSamples
 from limner.data.show import DataReport, show
@@ -30,4 +30,5 @@ __all__ = [
     "read_picture",
     "read_samples",
     "show",
+    "write_mpii_predictions",
 ]

@@ -12,15 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float64
+import scipy.io
+from jaxtyping import Bool, Float64, Num
 from numpy import ndarray
 
-from limner.checks import FileProblem
+from limner.checks import FileProblem, check_shape
 from limner.data.faults import DatasetError, Faults
 from limner.data.json_files import is_number, lacks, numbers, read_json
 from limner.data.matlab import read_mat
 from limner.data.pictures import is_zipped, missing_pictures
 from limner.data.samples import PoseSamples
+from limner.media import check_output, written_beside
 from limner.pose import SKELETONS
 
 NUM_JOINTS = 16
@@ -193,3 +195,20 @@ def read_mpii_truth(path: str | Path) -> MpiiTruth:
         head_boxes=np.ascontiguousarray(heads.transpose(2, 0, 1), float),
         joint_names=tuple(_SHORT_NAMES[name] for name in short),
     )
+
+
+def write_mpii_predictions(path: str | Path, joints: Num[ndarray, "N 16 2"]) -> None:
+    """Write joints as `preds` of a MATLAB file, such as `pred.mat`, for MPII's own evaluation; whole or not at all.
+
+    Args:
+        path: ends in .mat.
+        joints: (x, y) in pixels counted from 0, as everywhere here; the file counts from 1.
+
+    Raises:
+        FileProblem: the folder is missing or cannot be written.
+        ShapeError: there are not 16 joints.
+    """
+    check_shape(joints, "joints", ("N", NUM_JOINTS, 2))
+    path = check_output(path, (".mat",))
+    with written_beside(path) as temporary, temporary.open("wb") as file:
+        scipy.io.savemat(file, {"preds": joints + 1.0})

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy.io
 
-from limner.data import PoseSamples, read_coco, read_mpii, read_mpii_truth
+from limner.data import PoseSamples, read_coco, read_mpii, read_mpii_truth, write_mpii_predictions
 from limner.metrics import (
     STAT_NAMES,
     box_nms,
@@ -96,9 +99,10 @@ def coco_eval(case: Case, folder: Path) -> Outputs:
     }
 
 
-def mpii_pckh(case: Case) -> Outputs:
+def mpii_pckh(case: Case, folder: Path) -> Outputs:
     truth = read_mpii_truth(case.inputs["gt_mat"])
-    predicted = case.inputs["preds"][..., :2] + 1.0
+    write_mpii_predictions(folder / "pred.mat", case.inputs["preds"][..., :2])
+    predicted = scipy.io.loadmat(folder / "pred.mat")["preds"]
     scores = pckh(predicted, truth.joints, truth.visible, truth.head_boxes, truth.joint_names)
     return {
         "names": list(scores.named()),
@@ -140,20 +144,21 @@ def box_suppression(case: Case) -> Outputs:
     return results
 
 
-def _in_folder(case: Case) -> Outputs:
-    import tempfile
+def _in_folder(adapter: Callable[[Case, Path], Outputs]) -> Adapter:
+    def run(case: Case) -> Outputs:
+        with tempfile.TemporaryDirectory() as folder:
+            return adapter(case, Path(folder))
 
-    with tempfile.TemporaryDirectory() as folder:
-        return coco_eval(case, Path(folder))
+    return run
 
 
 ADAPTERS: dict[str, Adapter] = {
     "pose/box_nms": box_suppression,
     "pose/coco_db_det": coco_db,
     "pose/coco_db_gt": coco_db,
-    "pose/coco_eval": _in_folder,
+    "pose/coco_eval": _in_folder(coco_eval),
     "pose/mpii_db": mpii_db,
-    "pose/mpii_pckh": mpii_pckh,
+    "pose/mpii_pckh": _in_folder(mpii_pckh),
     "pose/oks_iou": oks_iou,
     "pose/oks_nms": oks_suppression,
 }
