@@ -91,7 +91,7 @@ class Weights:
     turning: float = 60.0
     speed: float = 5.0
     zoom: float = 0.15
-    contact: float = 0.05
+    contact: float = 0.02
 
 
 class Energy:

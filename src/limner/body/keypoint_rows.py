@@ -20,7 +20,8 @@ def keypoint_rows(data: BodyData, skeleton: SkeletonName) -> sparse.csr_matrix:
     if skeleton in data.keypoint_regressors:
         return sparse.csr_matrix(data.keypoint_regressors[skeleton])
     by_name = {name: data.J_regressor[n] for n, name in enumerate(JOINT_NAMES) if name != "head"}
-    for known, rows in data.keypoint_regressors.items():
+    for known in SKELETONS.keys() & data.keypoint_regressors.keys():
+        rows = data.keypoint_regressors[known]
         by_name.update({name: rows[n] for n, name in enumerate(SKELETONS[known].joints)})
     empty = sparse.csr_matrix((1, data.num_vertices))
     return sparse.csr_matrix(sparse.vstack([by_name.get(name, empty) for name in SKELETONS[skeleton].joints]))

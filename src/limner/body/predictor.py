@@ -63,7 +63,8 @@ def fit_keypoints(
         One body a row; a clip's bodies share their betas.
 
     Raises:
-        InputError: the skeleton is not known, or a mask came with more than one row.
+        InputError: the skeleton is not known, a mask came with more than one row, or the frame rate is not
+            positive.
         NobodyFound: no row has a keypoint with any confidence.
         ShapeError: `valid` has another length than the keypoints, or the mask another size than the picture.
     """
@@ -78,6 +79,8 @@ def fit_keypoints(
         if len(keypoints) != 1:
             raise InputError(f"a mask belongs to one person in one picture, got keypoints of {len(keypoints)}")
     rate = None if frame_rate is None else float(frame_rate)
+    if rate is not None and not 0 < rate < float("inf"):
+        raise InputError(f"frame_rate must be positive, got {frame_rate}")
     seen = observe(keypoints, names, size_hw, valid=valid, frame_rate=rate)
     if not (seen.confidence > 0).any():
         raise NobodyFound("nobody was found: no keypoint has any confidence; give a picture that shows a person")

@@ -63,7 +63,7 @@ class NormalEquations:
         stencil: tuple[float, ...],
     ) -> None:
         """Add rows residual[n] = sum_i stencil[i] y[n + i], where y has the derivative `by_pose` in its own frame."""
-        if self.next_one is None:
+        if self.next_one is None or self.next_two is None:
             self.next_one, self.next_two = np.zeros_like(self.diagonal), np.zeros_like(self.diagonal)
         count = len(residual)
         bands = (self.diagonal, self.next_one, self.next_two)
@@ -84,7 +84,7 @@ class NormalEquations:
         right = -self.gradient[..., None]
         if with_betas:
             right = np.concatenate([right, self.border], axis=2)
-        if self.next_one is None:
+        if self.next_one is None or self.next_two is None:
             solved = blas.solve(diagonal, right)
         else:
             solved = _solve_band(diagonal, self.next_one, self.next_two, right)
