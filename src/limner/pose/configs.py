@@ -173,11 +173,11 @@ def hrnet_config(
     first_planes: int = 64,
 ) -> HRNetConfig:
     """Return the table of an HRNet whose branch b has `width` * 2^b channels; the defaults are the published ones."""
-    stages = [
+    stage2, stage3, stage4 = (
         StageConfig(modules, (num_blocks,) * branches, tuple(width * 2**b for b in range(branches)))
         for branches, modules in enumerate(num_modules, start=2)
-    ]
-    return HRNetConfig(*stages, num_joints=num_joints, first_blocks=first_blocks, first_planes=first_planes)
+    )
+    return HRNetConfig(stage2, stage3, stage4, num_joints, first_blocks=first_blocks, first_planes=first_planes)
 
 
 NETWORKS: dict[str, PoseNetworkConfig] = {
@@ -280,16 +280,16 @@ def _read_stage(section: _Section) -> StageConfig | None:
 
 
 def _read_resnet(extra: _Section) -> dict[str, Any]:
-    values = {
+    filters = extra.numbers("NUM_DECONV_FILTERS", (256, 256, 256))
+    kernels = extra.numbers("NUM_DECONV_KERNELS", (4, 4, 4))
+    layers = extra.number("NUM_DECONV_LAYERS", len(filters))
+    if not layers == len(filters) == len(kernels):
+        extra.faults.append(
+            f"{extra.name}.NUM_DECONV_LAYERS is {layers}, with {len(filters)} filters and {len(kernels)} kernels"
+        )
+    return {
         "depth": extra.number("NUM_LAYERS", 50),
-        "deconv_filters": extra.numbers("NUM_DECONV_FILTERS", (256, 256, 256)),
-        "deconv_kernels": extra.numbers("NUM_DECONV_KERNELS", (4, 4, 4)),
+        "deconv_filters": filters,
+        "deconv_kernels": kernels,
         "deconv_bias": bool(extra.values.get("DECONV_WITH_BIAS", False)),
     }
-    layers = extra.number("NUM_DECONV_LAYERS", len(values["deconv_filters"]))
-    if not layers == len(values["deconv_filters"]) == len(values["deconv_kernels"]):
-        extra.faults.append(
-            f"{extra.name}.NUM_DECONV_LAYERS is {layers}, with {len(values['deconv_filters'])} filters "
-            f"and {len(values['deconv_kernels'])} kernels"
-        )
-    return values

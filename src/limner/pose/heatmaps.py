@@ -161,7 +161,7 @@ def _around(heatmaps: Heatmaps, x: ndarray, y: ndarray, reach: int) -> Float32[n
     steps = np.arange(-reach, reach + 1)
     index = (y[..., None, None] + steps[:, None]) * w + x[..., None, None] + steps
     flat = heatmaps.reshape(n, joints, h * w)
-    return np.take_along_axis(flat, index.reshape(n, joints, -1), axis=2).reshape(index.shape)
+    return np.take_along_axis(flat, index.reshape(n, joints, steps.size**2), axis=2).reshape(index.shape)
 
 
 def _dark_offset(heatmaps: Heatmaps, peaks: Peaks, sigma: float) -> Float[ndarray, "N J 2"]:
@@ -232,13 +232,13 @@ class HeatmapAccuracy(NamedTuple):
     Attributes:
         per_joint: share of samples, -1 where none counts.
         mean: over the joints that count, 0 where none does.
-        count: how many joints count.
+        num_joints: how many joints count.
         xy: the predicted peaks.
     """
 
     per_joint: Float[ndarray, "J"]
     mean: float
-    count: int
+    num_joints: int
     xy: Float32[ndarray, "N J 2"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ from limner.checks import WeightsError, check_file
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+# How torch says that a file asks for more than tensors.
+_FOUND_CODE = ("Unsupported global", "Unsupported class", "unrecognized function", "blocklisted")
 _NAMED = 4  # keys that a message names before it counts the rest
 
 
@@ -143,10 +146,11 @@ def _read(path: Path) -> Any:
     import torch
 
     try:
-        with torch.serialization.safe_globals(_numpy_scalars()):
+        with torch.serialization.safe_globals(_numpy_scalars()), warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # about foreign pickles, which are refused right after
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        if "GLOBAL" in str(error) or "Unsupported" in str(error):
+        if any(words in str(error) for words in _FOUND_CODE):
             raise WeightsError(
                 f"{path} holds code or objects beside tensors, which limner never runs: "
                 "save the network's state_dict() alone, with the program that wrote the file"

@@ -143,7 +143,7 @@ def loss_joints(case: Case) -> Outputs:
 def accuracy(case: Case) -> Outputs:
     scores = heatmap_accuracy(case.inputs["output"], case.inputs["target"])
     acc = np.concatenate([[scores.mean], scores.per_joint])
-    return {"acc": acc, "avg_acc": scores.mean, "cnt": scores.count, "pred": scores.xy}
+    return {"acc": acc, "avg_acc": scores.mean, "cnt": scores.num_joints, "pred": scores.xy}
 
 
 def get_max_preds(case: Case) -> Outputs:
@@ -175,7 +175,7 @@ def flip_test(case: Case) -> Outputs:
     return {
         "averaged": heatmaps,
         "loss": joints_mse(*tensors),
-        "accuracy": np.array([scores.mean, scores.count]),
+        "accuracy": np.array([scores.mean, scores.num_joints]),
         "all_preds": np.concatenate([found.xy, found.score[..., None]], axis=2),
         "all_boxes": np.column_stack([given["center"], given["scale"], area, given["score"]]),
     }

@@ -1,0 +1,160 @@
+"""Time HRNet-W32 at 256x192 through limner's runtime against the plain eager network: CPU time, sides taking turns.
+
+Run `python benchmarks/pose.py [--rounds N]`. The musts are ratios over eager torch in one run: 2.5 for one crop on two
+threads, 1.55 for eight on one, 1.95 for the whole path of a person with a flip test (crop, both networks, mean,
+joints). Each row runs in a process of its own, because thread counts are fixed at its start. The eager side of the path
+does what the official test loop does: two calls of the network, one for each side of the mirror. The weights are made
+up, so that heatmaps have peaks; both sides must find the same joints.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+MUST = {"batch 1": 2.5, "batch 8": 1.55, "person": 1.95}
+THREADS = {"batch 1": 2, "batch 8": 1, "person": 1}
+INPUT_HW = (256, 192)
+
+
+def machine() -> str:
+    """Say what the numbers were taken on: processor, the flags that matter, and how busy it was."""
+    info = Path("/proc/cpuinfo")
+    rows = info.read_text().split("\n\n")[0].splitlines() if info.exists() else []
+    found = {key.strip(): value.strip() for key, _, value in (row.partition(":") for row in rows)}
+    flags = [flag for flag in found.get("flags", "").split() if flag.startswith(("avx", "fma", "amx"))]
+    load = " ".join(f"{one:.2f}" for one in os.getloadavg()) if hasattr(os, "getloadavg") else "unknown"
+    name = found.get("model name", platform.processor())
+    return f"{name}, {os.cpu_count()} cores, flags {' '.join(flags)}; load {load}"
+
+
+def made_up_network() -> Any:
+    """HRNet-W32 with weights of a spread at which its maps neither vanish nor explode."""
+    import torch
+
+    from limner.pose import build_network, network_config
+
+    torch.manual_seed(0)
+    network = build_network(network_config("hrnet-w32")).eval()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            if parameter.ndim == 4:
+                parameter.normal_(0, 0.7 / parameter[0].numel() ** 0.5)
+    return network
+
+
+def network_sides(batch_size: int, threads: int) -> dict[str, Callable[[], object]]:
+    """The bare network on a batch, both ways."""
+    import numpy as np
+    import torch
+
+    from limner.runtime import load_network
+
+    network = made_up_network()
+    batch = np.random.default_rng(0).normal(size=(batch_size, 3, *INPUT_HW)).astype(np.float32)
+    tensor = torch.from_numpy(batch)
+    fast = load_network(network, input_shape=batch.shape, threads=threads)
+
+    def eager() -> np.ndarray:
+        with torch.no_grad():
+            return network(tensor).numpy()
+
+    return {"eager": eager, "limner": lambda: fast(batch)[0]}
+
+
+def person_sides(threads: int) -> dict[str, Callable[[], object]]:
+    """The path of one person from the picture to the joints, with a flip test."""
+    import cv2
+    import numpy as np
+    import torch
+
+    from limner.pose import (
+        SKELETONS,
+        crop_matrix,
+        cut_out,
+        decode,
+        flip_average,
+        normalise,
+    )
+    from limner.runtime import load_network
+
+    cv2.setNumThreads(threads)
+    network = made_up_network()
+    image = cv2.resize(np.random.default_rng(0).integers(0, 256, (30, 40, 3), np.uint8), (640, 480))
+    center, scale = np.array([[320.0, 240.0]]), np.array([[1.5, 2.0]])
+    pairs = SKELETONS["coco17"].flip_pairs
+    fast = load_network(network, input_shape=(2, 3, *INPUT_HW), threads=threads)
+    mean, std = np.array([0.485, 0.456, 0.406], np.float32), np.array([0.229, 0.224, 0.225], np.float32)
+
+    def eager() -> np.ndarray:
+        crop = cut_out(image, crop_matrix(center[0], scale[0], INPUT_HW), INPUT_HW)
+        batch = torch.from_numpy(((crop / np.float32(255) - mean) / std).transpose(2, 0, 1)[None].copy())
+        with torch.no_grad():
+            straight = network(batch).numpy()
+            mirrored = network(torch.flip(batch, [3])).numpy()
+        return decode(flip_average(straight, mirrored, pairs), center, scale).xy
+
+    def limner() -> np.ndarray:
+        crop = normalise(cut_out(image, crop_matrix(center[0], scale[0], INPUT_HW), INPUT_HW))
+        heatmaps = fast(np.stack([crop, crop[..., ::-1]]))[0]
+        return decode(flip_average(heatmaps[:1], heatmaps[1:], pairs), center, scale).xy
+
+    return {"eager": eager, "limner": limner}
+
+
+def cpu_times(sides: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+    """Milliseconds of CPU time of every call, over all threads of the process."""
+    times: dict[str, list[float]] = {name: [] for name in sides}
+    for side in sides.values():
+        side()
+    for _ in range(rounds):
+        for name, side in sides.items():
+            start = time.process_time()
+            side()
+            times[name].append(1e3 * (time.process_time() - start))
+    return times
+
+
+def measure(row: str, rounds: int) -> bool:
+    """Print one row; return whether its must is held. Thread counts are those the process was started with."""
+    import numpy as np
+    import torch
+
+    threads = THREADS[row]
+    torch.set_num_threads(threads)
+    sides = person_sides(threads) if row == "person" else network_sides(int(row.split()[1]), threads)
+    gap = np.abs(sides["eager"]() - sides["limner"]()).max()
+    times = cpu_times(sides, rounds)
+    least, middle = (take(times["eager"]) / take(times["limner"]) for take in (min, statistics.median))
+    print(f"{row}, {threads} thread{'s' * (threads > 1)}: largest difference {gap:.1e}; {machine()}")
+    for side, values in times.items():
+        print(f"  {side:8} min {min(values):8.1f} ms   median {statistics.median(values):8.1f} ms")
+    print(f"  ratio of minima {least:.2f}, of medians {middle:.2f}; must {MUST[row]}\n", flush=True)
+    return least >= MUST[row]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--row", choices=list(MUST), help="only this one, in this process")
+    options = parser.parse_args()
+    if options.row:
+        sys.exit(0 if measure(options.row, options.rounds) else 1)
+    held = {}
+    for row, threads in THREADS.items():
+        command = [sys.executable, __file__, "--row", row, "--rounds", str(options.rounds)]
+        held[row] = subprocess.run(command, env={**os.environ, "OMP_NUM_THREADS": str(threads)}).returncode == 0
+    for row, is_held in held.items():
+        print(f"{row}: must {'held' if is_held else 'missed'}")
+
+
+if __name__ == "__main__":
+    main()
