@@ -51,7 +51,10 @@ class MissingExtra(LimnerError, ImportError):
 
 
 def check_shape(array: Any, name: str, shape: Sequence[int | str]) -> None:
-    """Raise `ShapeError` unless `array.shape` fits `shape`; strings stand for any length, equal strings for equal lengths."""
+    """Raise `ShapeError` unless `array.shape` fits `shape`.
+
+    Strings in `shape` stand for any length, equal strings for equal lengths.
+    """
     actual = tuple(int(n) for n in array.shape)
     lengths: dict[str, int] = {}
     fits = len(actual) == len(shape)
@@ -67,7 +70,10 @@ def check_shape(array: Any, name: str, shape: Sequence[int | str]) -> None:
 
 
 def check_file(path: str | Path, what: str) -> Path:
-    """Return `path` as a `Path`, or raise `FileProblem` when there is no readable, non-empty file; `what` names its kind."""
+    """Return `path` as a `Path`, or raise `FileProblem` when there is no readable, non-empty file.
+
+    `what` names the kind of file in the message.
+    """
     path = Path(path)
     try:
         if not path.exists():

@@ -64,7 +64,7 @@ class Keypoints:
         xy: (N, K, 2) pixels; NaN is not allowed, an unseen point has score 0.
         score: (N, K) confidence, 0 to 1.
         skeleton: a name of `limner.pose.skeletons`.
-        world: (N, K, 3) metres about the middle of the hips, x right, y down, z away from the viewer; None where unknown.
+        world: (N, K, 3) metres about the middle of the hips, x right, y down, z away; None where unknown.
     """
 
     xy: Float32[ndarray, "N K 2"]
@@ -118,7 +118,7 @@ class Bodies:
 
     Attributes:
         rotvec: (N, 24, 3) axis-angle in radians of every joint relative to its parent, the root first; the root turns
-            the body into camera axes (x right, y down, z away), so an upright person who faces the viewer has (pi, 0, 0).
+            the body into camera axes (x right, y down, z away): an upright person who faces the viewer has (pi, 0, 0).
         betas: (N, S) shape numbers.
         weak_camera: (N, 3) scale s and shift tx, ty in metres: x = s (X + tx), y = s (Y + ty) in the picture frame.
         size_hw: height and width in pixels of the picture that the camera looks at.

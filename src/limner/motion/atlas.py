@@ -7,7 +7,6 @@ from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float32
-
 from numpy import ndarray
 
 from limner.body import BodyData
@@ -23,7 +22,7 @@ def with_atlas(body: BodyData) -> BodyData:
 
 @lru_cache(maxsize=2)
 def grid_atlas(num_faces: int) -> Float32[ndarray, "F 3 2"]:
-    """Texture coordinates that give every face its own half of a square; neighbours on the body are none in the atlas."""
+    """Texture coordinates that give every face its own half of a square."""
     squares = -(-num_faces // 2)
     across = int(np.ceil(np.sqrt(squares)))
     lower = np.array([[BORDER, BORDER], [1 - 2 * BORDER, BORDER], [BORDER, 1 - 2 * BORDER]])

@@ -52,9 +52,7 @@ def strategy_camera(
     return camera
 
 
-def frames_cut(
-    joints: Float[ndarray, "N J 3"], cameras: Float[ndarray, "N 3"], size_hw: tuple[int, int]
-) -> int:
+def frames_cut(joints: Float[ndarray, "N J 3"], cameras: Float[ndarray, "N 3"], size_hw: tuple[int, int]) -> int:
     """Count the frames in which a joint lies outside the picture.
 
     Args:

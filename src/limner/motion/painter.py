@@ -1,8 +1,8 @@
 """Paint a person into a picture: the photo's pixels where they fit, the filled atlas elsewhere, and the mask with them.
 
-For each pixel of a posed body the mesh says where the photo shows the same place of the skin (the flow). Outside the body's
-outline the flow goes on: each outline pixel carries the affine map by which its limb turned and moved, and those maps are
-spread outward; hair and clothes that the photo shows beyond the body so move with the nearest limb.
+For each pixel of a posed body the mesh says where the photo shows the same place of the skin (the flow). Outside the
+body's outline the flow goes on: each outline pixel carries the affine map by which its limb turned and moved, and those
+maps are spread outward; hair and clothes that the photo shows beyond the body so move with the nearest limb.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SAME_PLACE_M = (0.26, 0.12)
 UPRIGHT = (0.75, 0.95)
 """How much of an outward step must lie in the photo's plane for the photo to say what is there: none, all."""
 STRETCH = (0.35, 0.75)
-"""Share of the frame's cosine to the skin that the photo's must have: below the first the photo's pixels would be stretched."""
+"""Share of the frame's cosine to the skin that the photo's must have; with less, its pixels would be stretched."""
 STILL_M = (0.02, 0.008)
 """Skin that moved less than the second keeps the photo's own pixel, more than the first is painted."""
 STILL_PLACE_M = (0.15, 0.08)
@@ -59,7 +59,7 @@ class Painted:
     def over(
         self, background: UInt8[ndarray, "H W 3"], photo: UInt8[ndarray, "H W 3"] | None = None
     ) -> UInt8[ndarray, "H W 3"]:
-        """Lay the person over a picture; where they are still, `photo` itself stays, with its shadows and soft edges."""
+        """Lay the person over a picture; where they are still, `photo` stays, with its shadows and soft edges."""
         picture = background.copy()
         rows, columns = self._window()
         part = picture[rows, columns]
@@ -194,7 +194,7 @@ def _still(
     window: tuple[int, int, int, int],
     figure: Figure,
 ) -> Float32[ndarray, "h w"]:
-    """1 where the frame shows the same place of the body at the same pixel as the photo; 0 for photos of another size."""
+    """1 where frame and photo show the same place of the body at the same pixel; 0 for photos of another size."""
     if appearance.figure.size_hw != figure.size_hw:
         return np.zeros(xy.shape[:2], np.float32)
     top, bottom, left, right = window
@@ -272,7 +272,7 @@ class _Outer:
 
 
 def _spread_outward(on_skin: Float32[ndarray, "h w 12"], covered: ndarray, scale: float) -> _Outer:
-    """Carry the outline's affine maps outward: value at p = T(q) + A (p - q), averaged over the outline pixels q near p."""
+    """Carry the outline's affine maps outward: T(p) = T(q) + A (p - q), averaged over outline pixels q near p."""
     height, width = covered.shape
     rows, columns = np.mgrid[:height, :width].astype(np.float32)
     inside = cv2.distanceTransform(covered.astype(np.uint8), cv2.DIST_L2, 3)

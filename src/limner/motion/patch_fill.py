@@ -120,10 +120,11 @@ def fill_by_patches(
         return None
     levels[-1].image = smooth_fill(levels[-1].image, levels[-1].hole)
     sizes = [max(level.hole.shape) for level in levels]
-    field = None
+    field = _random_field(levels[-1], seed)
     for index in reversed(range(len(levels))):
-        first = field is None
-        field = _random_field(levels[index], seed) if field is None else _upscaled(field, levels[index], seed)
+        first = index == len(levels) - 1
+        if not first:
+            field = _upscaled(field, levels[index], seed)
         halvings = sum(size <= size_limit for size in sizes[:index])
         rounds = ROUNDS[-1] if first else ROUNDS[min(halvings, len(ROUNDS) - 1)]
         if sizes[index] > size_limit:

@@ -1,6 +1,7 @@
 """Dress the body: offsets of its skin so that its outline meets the person's mask (clothes, hair, shoes).
 
-Idea: iPERCore's `sil2smpl`; the form here is our own: signed distances along the outline's normals, spread over the mesh.
+Idea: iPERCore's `sil2smpl`; the form here is our own: signed distances along the outline's normals, spread over the
+mesh.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ def dress_body(
     """Find the rest-pose offsets that bring the body's outline onto the edge of a person's mask.
 
     Args:
-        body, pose: the body model and its fast layer.
+        body: the body model.
+        pose: its fast layer.
         bodies: the person's body in the picture of the mask.
         mask: how much of each pixel is person.
         keypoints: the person's landmarks in the same picture; those of the face are met exactly.

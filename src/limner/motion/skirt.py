@@ -1,7 +1,7 @@
 """Skirts and dresses: cloth spanned between the thighs where the photo shows none of the background there.
 
-Idea: iPERCore links the inner legs of clothed people; here two sheets are hung between the front and the back of both legs,
-from the crotch to the hem, and move with the legs as any other skin.
+Idea: iPERCore links the inner legs of clothed people; here two sheets are hung between the front and the back of both
+legs, from the crotch to the hem, and move with the legs as any other skin.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ LEFT_LEG, RIGHT_LEG = (1, 4), (2, 5)
 def add_skirt(
     body: BodyData, figure: Figure, alpha: Float32[ndarray, "H W"], rest: Float32[ndarray, "V 3"]
 ) -> BodyData:
-    """Return the body with cloth between the legs down to the hem that the photo shows; the same body where it shows none.
+    """Return the body with cloth between the legs down to the hem that the photo shows; itself where it shows none.
 
     Args:
         body: the body model, with an atlas.

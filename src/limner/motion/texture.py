@@ -1,9 +1,9 @@
 """What a photo knows of a person's surface, carried on the mesh and beyond it, and guesses for what it does not show.
 
-Notation: a vertex's `points` are its pixels in the photo; `seen` says how far the photo is to be trusted there. The atlas
-holds a colour for every point of the skin: from the photo where seen, else from the mirrored side, else from the neighbours.
-`rest` is a place on the body: the vertex of the shaped T pose, in metres; two pixels show the same part of a person when their
-rest places are close.
+Notation: a vertex's `points` are its pixels in the photo; `seen` says how far the photo is to be trusted there. The
+atlas holds a colour for every point of the skin: from the photo where seen, else from the mirrored side, else from the
+neighbours. `rest` is a place on the body: the vertex of the shaped T pose, in metres; two pixels show the same part of
+a person when their rest places are close.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ ATLAS_SIDE = 1024
 DEPTH_SLACK_M = 0.012
 FACING = (0.05, 0.2)
 STRICT_FACING = (0.25, 0.55)
-"""Cosine between the skin's normal and the view, where trust in the photo begins and is full: for pixels that are seen at
-a like angle again, and for the atlas, which is seen from everywhere."""
+"""Cosine between the skin's normal and the view, where trust in the photo begins and is full: for pixels that are seen
+at a like angle again, and for the atlas, which is seen from everywhere."""
 PHANTOM_M = (0.008, 0.025)
 """How far outside the mask a visible vertex begins to be, and is, a phantom."""
 FRINGE_M = 0.008
@@ -92,7 +92,8 @@ def read_appearance(
     """Take a person's look from a photo.
 
     Args:
-        photo, alpha: the picture and the person's soft mask.
+        photo: the picture.
+        alpha: the person's soft mask.
         body: the body model; it must have an atlas (`uv`).
         figure: the body as the photo shows it, offsets included.
         rest: (V, 3) the shaped body in T pose.
@@ -133,7 +134,7 @@ def _inside(figure: Figure, alpha: Float32[ndarray, "H W"], margin_px: float) ->
 
 
 def _away_from_arms(figure: Figure, body: BodyData) -> Float32[ndarray, "V"]:
-    """0 for the trunk and legs right beside a forearm or hand: a slightly wrong pose would paint fingers on the hips."""
+    """0 for trunk and legs right beside a forearm or hand: a slightly wrong pose would paint fingers on the hips."""
     lower_arm = np.isin(body.weights.argmax(axis=1), LOWER_ARM_JOINTS)
     owner = np.zeros(figure.size_hw, np.uint8)
     owner[figure.covered] = lower_arm[body.faces[figure.raster.face_index[figure.covered], 0]]
@@ -160,7 +161,7 @@ def _in_front(body: BodyData, figure: Figure) -> Float32[ndarray, "V"]:
 
 
 def _near_depth(figure: Figure, body: BodyData) -> Float32[ndarray, "H W"]:
-    """Metres of z where the body is; without a body, the farthest of the 3 x 3 neighbours, so that outlines count as seen."""
+    """Metres of z where the body is, elsewhere that of the farthest neighbour, so that outlines count as seen."""
     z = sample_faces(figure.raster, figure.vertices[:, 2:], body.faces)[..., 0]
     depth = np.where(figure.covered, z, -np.inf).astype(np.float32)
     spread = cv2.dilate(depth, np.ones((3, 3), np.uint8))

@@ -1,7 +1,7 @@
-"""Colours for the skin that a photo does not show: from the mirrored side, then from the nearest places of the same part.
+"""Colours for the skin that a photo does not show: from the mirrored side, then from near places of the same part.
 
-Nearness is measured in the T pose with each limb stretched along its axis, so that hems, sleeves and belts end at the same
-height all round. The back of the head takes the colour of the hair, not of the face.
+Nearness is measured in the T pose with each limb stretched along its axis, so that hems, sleeves and belts end at the
+same height all round. The back of the head takes the colour of the hair, not of the face.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ BEHIND_FACE_M = 0.05
 HAIR_EVENNESS = 0.7
 """How much the unseen hair takes of the colour on top of the head, rather than of the nearest hair seen."""
 HAIR_LIKE = 0.45
-"""A colour is hair when its distance to the hair's is below this share of its distance to the skin's: ears cast shadows."""
+"""A colour is hair when it is so much nearer to the hair's than to the skin's: ears cast shadows."""
 DETAIL_SHARE = 0.7
 DETAIL_LEVELS = 25.0
 DETAIL_M = 0.03
@@ -44,7 +44,7 @@ LIMB_AXES = {"torso": 1, "leg": 1, "head": 1, "arm": 0, "hand": 0, "foot": 2}
 
 
 def part_kinds(body: BodyData) -> ndarray:
-    """The kind of part each vertex lies in: "head", "torso", "arm", "hand", "leg", "foot"; "" where parts are unknown."""
+    """The kind of part each vertex lies in: "head", "torso", "arm", "hand", "leg", "foot"; "" where unknown."""
     kinds = np.full(body.num_vertices, "", dtype="<U8")
     for name, faces in body.face_parts.items():
         kinds[np.unique(body.faces[faces])] = name.split("_")[1]
@@ -95,7 +95,7 @@ def _stretched(body: BodyData, rest: Float32[ndarray, "V 3"]) -> Float32[ndarray
 
 
 class _Scalp(NamedTuple):
-    """Where hair is to be expected, where skin shows among it (ears, a low forehead), the face, and the hair's colour."""
+    """Where hair is to be expected, where skin shows among it (ears, forehead), the face, and the hair's colour."""
 
     hair: Bool[ndarray, "V"]
     bare: Bool[ndarray, "V"]
@@ -104,7 +104,7 @@ class _Scalp(NamedTuple):
 
 
 def _groups(body: BodyData, scalp: _Scalp, belief: Float32[ndarray, "V"]) -> Iterator[tuple[ndarray, ndarray]]:
-    """Vertices that borrow from each other: who is filled, and from whom. A bare arm says nothing of a sleeveless back."""
+    """Who is filled, and from whom: a bare arm says nothing of a sleeveless back."""
     kinds, sure = part_kinds(body), belief > TRUSTED
     hair, bare, face, _ = scalp
     for group in (("torso", "leg"), ("arm",), ("hand",), ("foot",), ("head",), ("",)):
@@ -146,7 +146,7 @@ def _from_nearest(
     members: ndarray,
     places: Float32[ndarray, "V 3"],
 ) -> Float32[ndarray, "M 3"]:
-    """Mean of the nearest known places, nearer and surer ones counting more; of everything known where the part has none."""
+    """Mean of the nearest known places, nearer and surer ones counting more; of all places where none is known."""
     if len(members) == 0:
         return np.zeros((0, 3), np.float32)
     if len(sources) == 0:
