@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from limner import __version__
-from limner.cli import checkup, data_verbs, jobs, scores, weight_verbs, writers
+from limner.cli import checkup, data_verbs, jobs, scores, train_verbs, weight_verbs, writers
 
 app = typer.Typer(
     name="limner",
@@ -44,3 +44,5 @@ app.command()(checkup.doctor)
 app.add_typer(scores.app, name="eval")
 app.add_typer(weight_verbs.app, name="weights")
 app.add_typer(data_verbs.app, name="data")
+app.add_typer(train_verbs.app, name="train")
+scores.app.command("pose")(train_verbs.eval_pose)

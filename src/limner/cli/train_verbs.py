@@ -1,0 +1,144 @@
+"""The verb train, and the verb eval of what was trained."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from limner.checks import InputError
+from limner.cli.choices import AsJson
+from limner.cli.outcome import plain, print_json, verb
+from limner.cli.progress import ProgressBar
+
+if TYPE_CHECKING:
+    from limner.train import PoseConfig, PoseScores
+
+app = typer.Typer(help="Train networks.", no_args_is_help=True)
+
+Config = Annotated[
+    Path | None,
+    typer.Option(help="A file of configs/, of your own, or an official HRNet experiment.", show_default=False),
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[KEY=VALUE]...", help="Settings that differ, such as optimiser.lr=1e-4.", show_default=False
+    ),
+]
+
+
+@app.callback()
+def options() -> None:
+    """Train networks."""
+
+
+@app.command()
+@verb
+def pose(
+    overrides: Overrides = None,
+    *,
+    config: Config = None,
+    run: Annotated[
+        Path | None, typer.Option(help="The run's folder.  [default: the configuration's]", show_default=False)
+    ] = None,
+    check: Annotated[bool, typer.Option("--check", help="Print the whole configuration and train nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train a network that finds joints: HRNet or SimpleBaseline.
+
+    The run's folder gets the configuration, the log, the checkpoint and the best weights. A run whose folder has a
+    checkpoint goes on from it, to the same numbers. Ctrl-C writes one and stops. Several devices: torchrun
+    --nproc-per-node N --no-python limner train pose ...
+    """
+    from limner import train
+
+    settings = train.load_pose_config(config, overrides or ())
+    if check:
+        typer.echo(train.to_yaml(settings), nl=False)
+        return
+    with ProgressBar() as progress, _told():
+        outcome = train.train_pose(settings, run, watch=progress)
+    if not _is_first():
+        return
+    if as_json:
+        print_json(outcome)
+    else:
+        typer.echo(f"{outcome.folder}: {outcome.epochs} epochs, {outcome.steps} steps, best score {outcome.best:.4g}")
+
+
+@verb
+def eval_pose(
+    overrides: Overrides = None,
+    *,
+    run: Annotated[Path | None, typer.Option(help="The folder of a run.", show_default=False)] = None,
+    which: Annotated[str, typer.Option(help="Which weights of the run: best or last.")] = "best",
+    config: Config = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="A checkpoint to judge by --config instead of a run.", show_default=False)
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Judge a trained pose network by its data set's own score: AP, PCKh or PCK.
+
+    The table says how it was taken: boxes, flip test, decoding; and what is published for that network. KEY=VALUE
+    changes it, such as test.flip=false or data.detections=FILE.
+    """
+    from limner import train
+
+    settings = _judged_config(run, config, weights, overrides or [])
+    if which not in ("best", "last"):
+        raise InputError(f"--which must be best or last, got {which!r}")
+    with ProgressBar() as progress:
+        scores = train.evaluate_pose(settings, run, weights=weights, which=which, watch=progress)
+    if _is_first():
+        _tell(scores, as_json)
+
+
+def _judged_config(run: Path | None, config: Path | None, weights: Path | None, overrides: list[str]) -> PoseConfig:
+    from limner import train
+
+    if (run is None) == (config is None) or (config is not None and weights is None):
+        raise InputError("name either a run with --run, or a network with --config and its --weights")
+    if run is None:
+        return train.load_pose_config(config, overrides)
+    return train.config_of_run(run, overrides)
+
+
+def _tell(scores: PoseScores, as_json: bool) -> None:
+    if as_json:
+        print_json({"score": scores.score, "measure": scores.score_name, **plain(scores.numbers)})
+    else:
+        typer.echo(scores.text)
+
+
+def _is_first() -> bool:
+    """Whether this is the process that speaks; torchrun starts several."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+class _Above(logging.Handler):
+    """Prints what a run tells to standard error, above the progress bar."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        typer.echo(self.format(record), err=True)
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """Let the log of a run through while it runs."""
+    logger = logging.getLogger("limner.train")
+    handler, level = _Above(), logger.level
+    if _is_first():
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)

@@ -1,0 +1,47 @@
+"""Train: whole recipes, from a configuration to weights, and the pieces that all of them share.
+
+In: a YAML file with `key=value` overrides, and data sets. Out: a run's folder: configuration, log, checkpoint, best
+weights, pictures. A run that was killed goes on to the same numbers. No room imports this one.
+Shared: `load_config` (schemas), `start_run` and `fit` (the loop), `update` (one step of one network), `Cost` and
+`Judgement` (what a recipe hands over). Recipes: `train_pose`.
+Papers: Sun et al. 2019; Kingma and Ba 2015 (Adam); Loshchilov and Hutter 2017, 2019 (cosine, AdamW).
+"""
+
+from limner.train.config import ConfigError, changed_keys, fill, load_config, to_yaml
+from limner.train.log import read_metrics
+from limner.train.loop import fit, start_run, update
+from limner.train.order import Samples
+from limner.train.pose import PoseOutcome, config_of_run, evaluate_pose, train_pose
+from limner.train.pose_judge import PoseScores
+from limner.train.pose_settings import PoseConfig, load_pose_config
+from limner.train.resume import load_weights_of_run
+from limner.train.run import Cost, Judgement, Position, Run
+from limner.train.settings import LoopConfig, OptimiserConfig, ScheduleConfig
+
+__all__ = [
+    "ConfigError",
+    "Cost",
+    "Judgement",
+    "LoopConfig",
+    "OptimiserConfig",
+    "PoseConfig",
+    "PoseOutcome",
+    "PoseScores",
+    "Position",
+    "Run",
+    "Samples",
+    "ScheduleConfig",
+    "changed_keys",
+    "config_of_run",
+    "evaluate_pose",
+    "fill",
+    "fit",
+    "load_config",
+    "load_pose_config",
+    "load_weights_of_run",
+    "read_metrics",
+    "start_run",
+    "to_yaml",
+    "train_pose",
+    "update",
+]
