@@ -78,6 +78,7 @@ class Weights:
         turning: radians a second squared that cost one spread.
         speed: metres a second that cost one spread.
         zoom: relative change of the camera's scale a second.
+        zoom_change: change of that a second.
         contact: metres a second at which a standing foot may slide.
     """
 
@@ -90,7 +91,8 @@ class Weights:
     acceleration: float = 10.0
     turning: float = 60.0
     speed: float = 5.0
-    zoom: float = 0.15
+    zoom: float = 0.5
+    zoom_change: float = 2.0
     contact: float = 0.02
 
 
@@ -302,13 +304,17 @@ class Energy:
         sums.normal.add_across(residual.reshape(-1, count[1]), rows, np.repeat(weight, 3, axis=1), (1.0, -2.0, 1.0))
 
     def _zoom(self, state: State, sums: _Sums, rate: float) -> None:
-        unit = rate / self.weights.zoom
-        residual = np.diff(state.camera[:, :1], axis=0) * unit
-        sums.cost[:-1] += 0.5 * residual[:, 0] ** 2
-        if sums.normal is not None:
-            rows = np.zeros((len(self.seen), 1, self.num_unknowns))
-            rows[:, 0, 0] = unit
-            sums.normal.add_across(residual, rows, np.ones_like(residual), (-1.0, 1.0))
+        """Let the camera's scale drift slowly: somebody may walk away, but does not jump."""
+        for order, stencil, unit in (
+            (1, (-1.0, 1.0), rate / self.weights.zoom),
+            (2, (1.0, -2.0, 1.0), rate**2 / self.weights.zoom_change),
+        ):
+            residual = np.diff(state.camera[:, :1], order, axis=0) * unit
+            sums.cost[: len(residual)] += 0.5 * residual[:, 0] ** 2
+            if sums.normal is not None:
+                rows = np.zeros((len(self.seen), 1, self.num_unknowns))
+                rows[:, 0, 0] = unit
+                sums.normal.add_across(residual, rows, np.ones_like(residual), stencil)
 
 
 @dataclass
