@@ -69,7 +69,9 @@ def test_a_span_shorter_than_a_frame_is_one_frame(motion_file: Path) -> None:
     assert len(read_driver(motion_file, start=1.0, end=1.001).motion) == 1
 
 
-@pytest.mark.parametrize(("start", "end"), [(-1, None), (1, 1), (1.5, 0.5), (None, 0)])
+@pytest.mark.parametrize(
+    ("start", "end"), [(-1, None), (1, 1), (1.5, 0.5), (None, 0), (float("nan"), None), (0, float("nan"))]
+)
 def test_an_empty_span_is_refused(motion_file: Path, start: float | None, end: float | None) -> None:
     with pytest.raises(InputError, match="give a start before the end"):
         read_driver(motion_file, start=start, end=end)
@@ -114,6 +116,33 @@ def test_keypoints_become_bodies(keypoint_file: Path) -> None:
     aside = read_driver(keypoint_file, person=1, end=0.2).motion
     assert isinstance(aside, Bodies)
     assert aside.weak_camera[0, 1] > found.motion.weak_camera[0, 1]
+
+
+def test_keypoints_are_taken_at_the_rate_asked_for(keypoint_file: Path) -> None:
+    found = read_driver(keypoint_file, frame_rate=Fraction(25, 2), end=0.4)
+    assert found.frame_rate == Fraction(25, 2) and len(found.motion) == 5
+
+
+def test_keypoints_without_the_person_are_counted(keypoint_file: Path) -> None:
+    rows = json.loads(keypoint_file.read_text())
+    keypoint_file.write_text(json.dumps([row for row in rows if row["frame"] not in (3, 4)]))
+    found = read_driver(keypoint_file, end=0.25)
+    assert len(found.motion) == 8 and found.frames_without_person == 2
+
+
+def test_keypoints_that_nobody_is_sure_of_are_refused(keypoint_file: Path) -> None:
+    rows = json.loads(keypoint_file.read_text())
+    for row in rows:
+        row["keypoints"] = [[x, y, 0] for x, y, _ in row["keypoints"]]
+    keypoint_file.write_text(json.dumps(rows))
+    with pytest.raises(NobodyFound, match="score above zero"):
+        read_driver(keypoint_file)
+
+
+@pytest.mark.parametrize("rate", [0, -5, float("nan"), float("inf")])
+def test_frame_rates_that_are_not_positive_are_refused(motion_file: Path, rate: float) -> None:
+    with pytest.raises(InputError, match="frame rate must be positive"):
+        read_driver(motion_file, frame_rate=rate)
 
 
 def test_keypoints_of_nobody_are_refused(keypoint_file: Path) -> None:
@@ -161,8 +190,9 @@ def test_frames_without_the_person_are_counted(film: Path, body: BodyData, monke
 
 def test_only_the_frames_of_the_span_are_watched(film: Path, body: BodyData, monkeypatch: pytest.MonkeyPatch) -> None:
     shown = follow(monkeypatch, keypoints_of(body, standing(1, size_hw=(64, 48))))
-    found = read_driver(film, start=0.2, end=0.4)
-    assert len(found.motion) == 6
+    totals: set[int | None] = set()
+    found = read_driver(film, start=0.2, end=0.4, progress=lambda done, total, what: totals.add(total))
+    assert len(found.motion) == 6 and totals == {6}
     np.testing.assert_allclose(shown, 12 * np.arange(6, 12), atol=4)
 
 

@@ -181,6 +181,12 @@ def test_view_shows_given_angles(tmp_path: Path, actor: Actor) -> None:
     assert all((read_image(tmp_path / f"view_{n}.png") == wanted[n]).all() for n in range(2))
 
 
+@pytest.mark.parametrize("frames", [0, -4])
+def test_view_needs_a_frame(tmp_path: Path, frames: int) -> None:
+    with pytest.raises(InputError, match="at least one"):
+        view("photo.jpg", tmp_path / "out.mp4", frames=frames)
+
+
 @pytest.mark.parametrize("angles", [[], [np.nan], [0, np.inf]])
 def test_view_needs_finite_angles(tmp_path: Path, angles: list[float]) -> None:
     with pytest.raises(InputError, match="at least one finite number"):
@@ -195,6 +201,7 @@ def test_swap_writes_a_picture(tmp_path: Path) -> None:
 
 def test_swap_moves_where_asked(tmp_path: Path) -> None:
     report = swap("photo.jpg", "clothes.jpg", tmp_path / "out.mp4", motion="motion.npz")
+    assert report.warnings[:2] == ["a made-up person"] * 2
     assert report.frames == FRAMES and len(list(open_video(tmp_path / "out.mp4").frames())) == FRAMES
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import TypeAlias
 
@@ -54,26 +55,43 @@ def read_driver(
         path: a video, a motion file (AMASS or SMPL npz, HMR vectors, BVH, asf/amc), or keypoints json.
         person: which person of a video or of keypoints, counted from the largest.
         body: the body model to fit to pictures and keypoints.
-        frame_rate: of the result; by default the video's own, or 30 for motion files.
+        frame_rate: of the result; by default the video's own, or 30 for motion files. Keypoints are taken to have
+            been seen at this rate.
         start: second of the motion to begin with; by default its first.
         end: second to stop before; by default after the last.
         progress: told of every frame read.
 
     Raises:
-        InputError: the span from `start` to `end` holds no frame.
+        InputError: the span from `start` to `end` holds no frame, or the frame rate is not positive.
         NobodyFound: no frame shows the person.
     """
+    if frame_rate is not None and not 0 < frame_rate < float("inf"):
+        raise InputError(f"the frame rate must be positive, got {frame_rate}")
     kind = motion_kind(path)
     if kind == "video":
         return _from_video(Path(path), person, body, frame_rate, (start, end), progress)
     if kind == "keypoints":
-        keypoints, rate = read_keypoints(path, person=person)
-        keypoints = keypoints[_span(len(keypoints), rate, start, end, path)]
-        return Driver(fit_keypoints(keypoints, _extent(keypoints), frame_rate=rate, body=body), rate)
+        return _from_keypoints(path, person, body, frame_rate, (start, end))
     wanted = MOTION_RATE if frame_rate is None else Fraction(frame_rate).limit_denominator(100_000)
     motion = resample_motion(read_motion(path, person=person), wanted)
     span = _span(len(motion), wanted, start, end, path)
     return Driver(replace(motion, rotvec=motion.rotvec[span], transl=motion.transl[span]), wanted)
+
+
+def _from_keypoints(
+    path: str | Path,
+    person: int,
+    body: str,
+    frame_rate: Fraction | float | None,
+    seconds: tuple[float | None, float | None],
+) -> Driver:
+    keypoints, rate = read_keypoints(path, frame_rate=MOTION_RATE if frame_rate is None else frame_rate, person=person)
+    keypoints = keypoints[_span(len(keypoints), rate, *seconds, path)]
+    valid = (keypoints.score > 0).any(axis=1)
+    if not valid.any():
+        raise NobodyFound(f"none of the keypoints in {path} has a score above zero")
+    bodies = fit_keypoints(keypoints, _extent(keypoints), frame_rate=rate, body=body, valid=valid)
+    return Driver(bodies, rate, None, int((~valid).sum()))
 
 
 def _from_video(
@@ -87,11 +105,11 @@ def _from_video(
     video = open_video(path, frame_rate=frame_rate)
     span = _span(None, video.frame_rate, *seconds, path)
     track: list[Keypoints | None] = []
-    frames = (frame for number, frame in enumerate(video.frames()) if _within(number, span))
-    for _, keypoints, _ in track_person(frames, person):
+    total = None if video.num_frames is None else len(range(video.num_frames)[span])
+    for _, keypoints, _ in track_person(islice(video.frames(), span.start, span.stop), person):
         track.append(keypoints)
         if progress is not None:
-            progress(len(track), video.num_frames, "watching the driver")
+            progress(len(track), total, "watching the driver")
     if not track:
         raise InputError(f"{path} has no frame between the given seconds; it may be shorter than that")
     if all(found is None for found in track):
@@ -102,13 +120,9 @@ def _from_video(
     return Driver(bodies, video.frame_rate, sound, int((~valid).sum()))
 
 
-def _within(number: int, span: slice) -> bool:
-    return span.start <= number and (span.stop is None or number < span.stop)
-
-
 def _span(count: int | None, rate: Fraction, start: float | None, end: float | None, path: str | Path) -> slice:
     """The frames between two moments in seconds."""
-    if (start or 0) < 0 or (end is not None and end <= (start or 0)):
+    if not 0 <= (start or 0) < float("inf") or (end is not None and not (start or 0) < end < float("inf")):
         raise InputError(f"the span from {start or 0} to {end} seconds is empty; give a start before the end")
     first = round((start or 0) * rate)
     last = None if end is None else max(first + 1, round(end * rate))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
@@ -160,7 +160,9 @@ def view(
     """
     begun = time.monotonic()
     check_video_output(output, alpha=background == "transparent")
-    angles = np.arange(frames) * (360.0 / frames) if angles_deg is None else np.asarray(list(angles_deg), float)
+    angles = (
+        np.linspace(0, 360, max(frames, 0), endpoint=False) if angles_deg is None else np.array([*angles_deg], float)
+    )
     if len(angles) == 0 or not np.isfinite(angles).all():
         raise InputError("angles must be at least one finite number of degrees")
     actor = Actor.prepare(photo, person=person, size=size, background=background, body=body)
@@ -206,9 +208,9 @@ def swap(
         check_video_output(output, alpha=background == "transparent")
     wearer = Actor.prepare(photo, person=person, size=size, background=background, body=body)
     giver = Actor.prepare(clothes, person=clothes_person, background="white", body=body)
-    actor = wearer.swap(giver, parts)
+    actor = replace(wearer.swap(giver, parts), warnings=(*wearer.warnings, *giver.warnings))
     if motion is not None:
         return _film(actor, read_driver(motion, body=body, progress=progress), output, "smooth", begun, progress)
     drawn_in = time.monotonic()
     write_image(output, actor.frame(actor.paint(actor.bodies, threads=THREADS)))
-    return _report(output, 1, drawn_in, begun, [*actor.warnings, *giver.warnings])
+    return _report(output, 1, drawn_in, begun, list(actor.warnings))
