@@ -32,3 +32,9 @@ CameraStrategy: TypeAlias = Literal["smooth", "source", "copy"]
 
 MapName: TypeAlias = Literal["uv", "uv_seg", "seg", "par", "front", "head", "back", "ids", "binary"]
 """Condition maps of `limner.render.maps`, by the names of the published option."""
+
+EncoderName: TypeAlias = Literal["preact-resnet50", "resnet50", "hrnet-light"]
+"""HMR's encoders: see `limner.body.encoder`."""
+
+DiscriminatorName: TypeAlias = Literal["hmr", "pytorch-hmr"]
+"""The two published adversaries: see `limner.body.discriminator`."""

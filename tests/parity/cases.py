@@ -74,8 +74,9 @@ class Case:
         return value
 
     def _recipe(self, recipe: str) -> Any:
-        if recipe.startswith("synthetic_smpl.build("):
-            return self.body(int(recipe.split("(")[1].rstrip(")")))
+        if recipe.startswith("synthetic_smpl."):
+            maker, seed = recipe.removeprefix("synthetic_smpl.").rstrip(")").split("(")
+            return getattr(self.helper("mesh/synthetic_smpl.py"), maker)(int(seed))
         fill = self.helper("fill.py")
         return eval(recipe, {"np": np, "numpy": np, "image_batch": fill.image_batch, "filled": fill.filled})
 
@@ -90,6 +91,15 @@ class Case:
                 gain = next((g for prefix, g in prefixes if key.startswith(prefix)), spec.get("gain", 1.0))
                 state[key] = fill.filled(key, tuple(shape), gain)
         return state
+
+    def tensorflow_variables(self) -> dict[str, np.ndarray]:
+        """The same weights under the names, and in the layout, of a TensorFlow checkpoint."""
+        state, variables = self.weights(), {}
+        for name, shape, key, turned in self.spec["weights"]["tf_variables"]:
+            axes = turned.split(",") if turned and turned[0].isdigit() else None
+            array = state[key] if axes is None else state[key].transpose([int(axis) for axis in axes])
+            variables[name] = array.reshape(shape)
+        return variables
 
     def compare(self, results: dict[str, Any]) -> list[str]:
         """Judge `results` against the case's outputs; return one line per output that falls short."""

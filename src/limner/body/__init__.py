@@ -8,6 +8,9 @@ Papers: Loper et al. 2015 (SMPL), Kanazawa et al. 2018 (HMR), Bogo et al. 2016 (
 """
 
 from limner.body.camera import picture_from_pixels, pixels_from_picture, project_weak
+from limner.body.discriminator import BodyDiscriminator, Judgement
+from limner.body.encoder import ENCODERS, HRNetEncoder, PreactResNet50, ResNet50, build_encoder
+from limner.body.hmr import HMR, HMR_NETWORKS, HMRConfig, ThetaDetails, body_from_hmr_weights, theta_details
 from limner.body.predictor import BodyPredictor, fit_keypoints
 from limner.body.priors import (
     PoseMixture,
@@ -20,6 +23,14 @@ from limner.body.priors import (
     project_perspective,
     reprojection_loss,
     shape_prior,
+)
+from limner.body.regressor import (
+    NUM_THETA,
+    Regressor,
+    mean_theta,
+    mean_theta_from_rot6d,
+    plain_theta,
+    read_mean_theta,
 )
 from limner.body.rotations import (
     MIRROR_JOINTS,
@@ -39,31 +50,49 @@ from limner.body.smpl_fast import FastSMPL
 from limner.body.smpl_files import load_body, read_smpl_file
 
 __all__ = [
+    "ENCODERS",
+    "HMR",
+    "HMR_NETWORKS",
     "JOINT_NAMES",
     "MIRROR_JOINTS",
     "NUM_JOINTS",
+    "NUM_THETA",
     "PARENTS",
     "SMPL",
     "BodyData",
+    "BodyDiscriminator",
     "BodyOutput",
     "BodyPredictor",
     "FastSMPL",
+    "HMRConfig",
+    "HRNetEncoder",
+    "Judgement",
     "PoseMixture",
+    "PreactResNet50",
+    "Regressor",
+    "ResNet50",
+    "ThetaDetails",
     "angle_limit_energy",
     "bending_prior",
     "body_fitting_loss",
+    "body_from_hmr_weights",
+    "build_encoder",
     "camera_fitting_loss",
     "fit_keypoints",
     "geman_mcclure",
     "load_body",
     "load_pose_mixture",
+    "mean_theta",
+    "mean_theta_from_rot6d",
     "mirror_rotvec",
     "picture_from_pixels",
     "pixels_from_picture",
+    "plain_theta",
     "project_perspective",
     "project_weak",
     "quat_wxyz_from_rotmat",
     "quat_wxyz_from_rotvec",
+    "read_mean_theta",
     "read_smpl_file",
     "reprojection_loss",
     "rigid_transforms",
@@ -75,4 +104,5 @@ __all__ = [
     "rotvec_from_rotmat",
     "shape_prior",
     "smooth_bodies",
+    "theta_details",
 ]

@@ -54,6 +54,7 @@ from limner.pose.samples import (
 from limner.pose.skeletons import SKELETONS, Skeleton, conversion, convert
 
 if TYPE_CHECKING:
+    from limner.pose.blocks import block_row
     from limner.pose.hrnet import HRNet
     from limner.pose.networks import build_network, init_published
     from limner.pose.resnet import PoseResNet
@@ -76,6 +77,7 @@ __all__ = [
     "SampleConfig",
     "Skeleton",
     "StageConfig",
+    "block_row",
     "build_network",
     "config_from_official",
     "conversion",
@@ -104,7 +106,13 @@ __all__ = [
 ]
 
 # Networks need torch, whose import takes seconds that joints without them need not cost.
-_NEED_TORCH = {"HRNet": "hrnet", "PoseResNet": "resnet", "build_network": "networks", "init_published": "networks"}
+_NEED_TORCH = {
+    "HRNet": "hrnet",
+    "PoseResNet": "resnet",
+    "block_row": "blocks",
+    "build_network": "networks",
+    "init_published": "networks",
+}
 
 
 def __getattr__(name: str) -> Any:
