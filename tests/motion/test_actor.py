@@ -35,9 +35,9 @@ def test_its_own_pose_gives_the_photo_back(actor: Actor, photo: tuple[ndarray, n
     image, mask = photo
     frame = own_frame(actor)
     assert frame.shape == image.shape and frame.dtype == np.uint8
-    # Measured: 51 dB inside, 32 dB over the whole frame, where the outline's soft pixels decide.
+    # The photo's own pixels stay where the person is still; measured 45 dB over the frame, by the soft outline.
     assert psnr(frame, image, well_inside(mask)) > 45
-    assert psnr(frame, image) > 29
+    assert psnr(frame, image) > 40
     assert (frame[mask == 0] == WALL).all(axis=1).mean() > 0.97
 
 
