@@ -20,6 +20,7 @@ from numpy import ndarray
 from limner.body import blas, lie
 from limner.body.limits import ACTIVE_JOINTS, joint_limits, plain_prior, standing_spread
 from limner.body.observations import SPREAD, Observations, bone_matrix
+from limner.body.pose_components import pose_components
 from limner.body.silhouette import Outline
 from limner.body.solver import NormalEquations
 from limner.body.sparse_body import PosedPoints, SparseBody
@@ -72,7 +73,8 @@ class Weights:
         keypoint_cut: spreads at which a keypoint starts to be taken for a mistake.
         direction: multiplies the spread of bone directions.
         direction_cut: spreads at which a direction starts to be taken for a mistake.
-        prior: multiplies the pose prior.
+        prior: multiplies the plain pose prior.
+        mixture: multiplies the energy of the pose mixture.
         betas: spread of the betas.
         acceleration: metres a second squared that cost one spread; 0 leaves all terms across frames out.
         turning: radians a second squared that cost one spread.
@@ -86,7 +88,8 @@ class Weights:
     keypoint_cut: float = 8.5
     direction: float = 0.7
     direction_cut: float = 6.0
-    prior: float = 1.0
+    prior: float = 0.3
+    mixture: float = 0.5
     betas: float = 2.0
     acceleration: float = 10.0
     turning: float = 60.0
@@ -119,6 +122,7 @@ class Energy:
         self.stand_spread = standing_spread()
         self.low, self.high = joint_limits()
         self.mean, self.prior_spread = plain_prior()
+        self.components = pose_components()
         self.still: ndarray | None = None
         self.outline: Outline | None = None
         self.num_unknowns = _TURNS.stop
@@ -145,6 +149,8 @@ class Energy:
         if self.outline is not None:
             self._outline(state, self.outline, sums)
         self._joints(state, sums)
+        if self.weights.mixture > 0:
+            self._mixture(state, sums)
         self._shape(state, sums)
         if self.weights.acceleration > 0 and len(self.seen) > 2:
             self._across(state, posed, sums)
@@ -228,7 +234,7 @@ class Energy:
         if sums.normal is None:
             return
         turn = lie.inverse_right_jacobian(rotvec)  # (T, J, 3, 3)
-        # Both terms are diagonal in the rotation vector: one weight and one pull an angle.
+        # These terms are diagonal in the rotation vector: one weight and one pull an angle.
         weight = self.weights.prior / self.prior_spread[joints] ** 2 + (past != 0) / _LIMIT_SPREAD**2
         weight += share**2 / self.stand_spread[joints] ** 2
         pull = limit / _LIMIT_SPREAD + prior * np.sqrt(self.weights.prior) / self.prior_spread[joints]
@@ -238,6 +244,29 @@ class Energy:
             columns = slice(6 + 3 * n, 9 + 3 * n)
             sums.normal.diagonal[:, columns, columns] += blocks[:, n]
         sums.normal.gradient[:, 6:] += blas.einsum("tjab,tja->tjb", turn, pull).reshape(len(rotvec), -1)
+
+    def _mixture(self, state: State, sums: _Sums) -> None:
+        """Pull the pose towards the nearest of the mixture's components, joints together."""
+        joints = _ACTIVE[1:]
+        rotvec = lie.log(state.rotmats[:, joints])
+        away = rotvec.reshape(len(rotvec), 1, -1) - self.components.means  # (T, C, 57)
+        energies = 0.5 * (blas.einsum("tca,cab->tcb", away, self.components.precisions) * away).sum(-1)
+        nearest = (energies + self.components.offsets).argmin(1)
+        rows = np.arange(len(rotvec))
+        share = self.weights.mixture
+        sums.cost += share * (energies + self.components.offsets)[rows, nearest]
+        if sums.normal is None:
+            return
+        precision = share * self.components.precisions[nearest]
+        pull = blas.matmul(precision, away[rows, nearest][..., None])
+        turn = np.zeros((len(rotvec), 3 * len(joints), 3 * len(joints)))
+        jacobian = lie.inverse_right_jacobian(rotvec)
+        for n in range(len(joints)):
+            columns = slice(3 * n, 3 * n + 3)
+            turn[:, columns, columns] = jacobian[:, n]
+        back = turn.transpose(0, 2, 1)
+        sums.normal.diagonal[:, 6:, 6:] += blas.matmul(blas.matmul(back, precision), turn)
+        sums.normal.gradient[:, 6:] += blas.matmul(back, pull)[..., 0]
 
     def _upright(self, posed: PosedPoints, sums: _Sums) -> None:
         """Hold a torso or leg upright that nearly is: a lean of some degrees to or from the viewer is not seen."""

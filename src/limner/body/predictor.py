@@ -201,23 +201,7 @@ class BodyPredictor:
                 yield frame
 
         track = [found for _, found, _ in track_person(measured(), person, locator=self.locator)]
-        seen = [found for found in track if found is not None]
-        if not seen:
+        if all(found is None for found in track):
             raise NobodyFound(f"nobody was found in the {len(track)} frames of the video; give one that shows a person")
-        keypoints = _stacked(track, seen[0])
-        valid = np.array([found is not None for found in track])
+        keypoints, valid = Keypoints.of_clip(track)
         return fit_keypoints(keypoints, sizes.pop(), frame_rate=frame_rate, body=self.body, valid=valid)
-
-
-def _stacked(track: list[Keypoints | None], like: Keypoints) -> Keypoints:
-    """Return the track as one record; frames without the person have confidence 0."""
-    world = None if like.world is None else np.zeros((len(track), *like.world.shape[1:]), np.float32)
-    xy = np.zeros((len(track), *like.xy.shape[1:]), np.float32)
-    score = np.zeros((len(track), *like.score.shape[1:]), np.float32)
-    for row, found in enumerate(track):
-        if found is None:
-            continue
-        xy[row], score[row] = found.xy[0], found.score[0]
-        if world is not None and found.world is not None:
-            world[row] = found.world[0]
-    return Keypoints(xy, score, like.skeleton, world)
