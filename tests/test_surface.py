@@ -26,8 +26,8 @@ ROOM_NAMES = {
         PublishedScores box_nms coco_results evaluate_coco image_id_of mean_joint_score oks
         oks_nms oks_sigmas pck pck_by_torso pckh psnr published_scores rescore score_table
         soft_oks_nms ssim ssim_map torso_size write_coco_results""",
-    "limner.weights": """LoadReport WeightRecord file_path list_weights load_strictly read_checkpoint source_name
-        weight_record""",
+    "limner.weights": """LicenceName LoadReport PrecisionName WeightRecord check_licence file_path list_weights
+        load_strictly read_checkpoint read_content save_weights source_name weight_record weights_folder""",
 }
 
 

@@ -2,19 +2,35 @@
 
 In: the name of a weight file. Out: its path, checked against its checksum once per process, and its record (network,
 source, licence, input size, normalisation, notes). One JSON card per file lies in `cards/`, beside a card in words.
-Files that may be shipped lie in `files/`; nothing is ever downloaded and no pickle is ever executed.
+Files that may be shipped lie in `files/`, those that a user imported in a folder of the user's; nothing is ever
+downloaded and no pickle is ever executed.
 """
 
-from limner.weights.checkpoints import LoadReport, load_strictly, read_checkpoint, source_name
-from limner.weights.registry import WeightRecord, file_path, list_weights, weight_record
+from limner.weights.checkpoints import LoadReport, load_strictly, read_checkpoint, read_content, source_name
+from limner.weights.registry import (
+    LicenceName,
+    WeightRecord,
+    check_licence,
+    file_path,
+    list_weights,
+    weight_record,
+    weights_folder,
+)
+from limner.weights.store import PrecisionName, save_weights
 
 __all__ = [
+    "LicenceName",
     "LoadReport",
+    "PrecisionName",
     "WeightRecord",
+    "check_licence",
     "file_path",
     "list_weights",
     "load_strictly",
     "read_checkpoint",
+    "read_content",
+    "save_weights",
     "source_name",
     "weight_record",
+    "weights_folder",
 ]

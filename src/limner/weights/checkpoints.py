@@ -52,7 +52,7 @@ def read_checkpoint(source: str | Path | Mapping[str, Any]) -> dict[str, Tensor]
     """
     import torch  # here, because the names and licences of weights are told without it
 
-    content = source if isinstance(source, Mapping) else _read(check_file(source, "weight file"))
+    content = read_content(source)
     path = source_name(source)
     if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
         content = content["state_dict"]
@@ -65,6 +65,16 @@ def read_checkpoint(source: str | Path | Mapping[str, Any]) -> dict[str, Tensor]
         raise WeightsError(f"{path} is no mapping of names to tensors: {_list(odd)} {_are(odd)} something else")
     wrapped = all(key.startswith("module.") for key in content)
     return {key.removeprefix("module.") if wrapped else key: value for key, value in content.items()}
+
+
+def read_content(source: str | Path | Mapping[str, Any]) -> Any:
+    """Read whatever a weight file holds beside tensors (numbers, texts, tables), without executing any of it.
+
+    Raises:
+        FileProblem: there is no such file.
+        WeightsError: the file is truncated, or holds code.
+    """
+    return source if isinstance(source, Mapping) else _read(check_file(source, "weight file"))
 
 
 def source_name(source: str | Path | Mapping[str, Any]) -> str:

@@ -1,16 +1,25 @@
-"""The records of the weight files: read from the cards beside this module, checked by checksum before first use."""
+"""The records of the weight files: read from cards, checked by checksum before first use.
+
+Cards lie beside this module, and for weights that the user imported in a folder outside the package: `$LIMNER_WEIGHTS`,
+else the operating system's folder for a user's data.
+"""
 
 from __future__ import annotations
 
 import difflib
 import hashlib
 import json
+import os
+import sys
 from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
-from limner.checks import WeightsError
+from limner.checks import InputError, WeightsError
+
+LicenceName: TypeAlias = Literal["any", "commercial"]
+"""What weights are to be used for: anything that their licence lets the user do, or commercially."""
 
 _FILES = Path(__file__).parent / "files"
 _CARDS = Path(__file__).parent / "cards"
@@ -45,9 +54,22 @@ class WeightRecord:
     notes: str = ""
 
 
+def weights_folder() -> Path:
+    """Return the folder of the weights that the user imported; it need not exist."""
+    if asked := os.environ.get("LIMNER_WEIGHTS"):
+        return Path(asked)
+    if sys.platform == "win32":
+        root = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        root = Path.home() / "Library" / "Application Support"
+    else:
+        root = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    return root / "limner" / "weights"
+
+
 def list_weights() -> list[WeightRecord]:
-    """Return the records of all weight files, sorted by name."""
-    return list(_records().values())
+    """Return the records of all weight files, the package's and the user's, sorted by name."""
+    return [record for _, (record, _) in sorted(_everything().items())]
 
 
 def weight_record(name: str) -> WeightRecord:
@@ -56,35 +78,79 @@ def weight_record(name: str) -> WeightRecord:
     Raises:
         WeightsError: there is no such name; the message offers the nearest one.
     """
-    records = _records()
-    if name not in records:
-        near = difflib.get_close_matches(name, records, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(records)}"
-        raise WeightsError(f"no weights are called {name!r}; {hint}")
-    return records[name]
+    return _found(name)[0]
 
 
-@cache
 def file_path(name: str) -> Path:
     """Return where the weight file called `name` lies, after checking it once per process.
 
     Raises:
         WeightsError: there is no such name, the file is missing, or its checksum differs from the record's.
     """
-    record = weight_record(name)
-    path = _FILES / record.file
+    record, folder = _found(name)
+    path = folder / record.file
+    remedy = "install limner again" if folder == _FILES else f"import them again: limner weights import {name} FILE"
     try:
-        digest = _sha256(path)
+        digest = _checksum_of(path, path.stat().st_mtime_ns, record.sha256)
     except OSError as error:
-        raise WeightsError(
-            f"the weights {name} cannot be read at {path} ({error.strerror}): install limner again"
-        ) from error
+        raise WeightsError(f"the weights {name} cannot be read at {path} ({error.strerror}): {remedy}") from error
     if digest != record.sha256:
         raise WeightsError(
             f"the weights {name} at {path} are damaged: the checksum is {digest[:12]}..., "
-            f"{record.sha256[:12]}... was expected; install limner again"
+            f"{record.sha256[:12]}... was expected; {remedy}"
         )
     return path
+
+
+def check_licence(record: WeightRecord, licence: LicenceName) -> None:
+    """Refuse weights that may not be used for what is meant.
+
+    Raises:
+        InputError: there is no such purpose.
+        WeightsError: commercial use is meant, and the record does not say that it is allowed.
+    """
+    if licence not in ("any", "commercial"):
+        raise InputError(f"licence must be any or commercial, got {licence!r}")
+    if licence == "commercial" and record.commercial != "yes":
+        reason = "do not allow" if record.commercial == "no" else "are not known to allow"
+        raise WeightsError(
+            f"the terms of the weights {record.name} {reason} commercial use ({record.licence}): "
+            f"take others, see limner weights show {record.name}"
+        )
+
+
+def checksum(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+@cache
+def _checksum_of(path: Path, changed_ns: int, wanted: str) -> str:
+    """Look once per process, and again after the file or its record has changed."""
+    return checksum(path)
+
+
+def _found(name: str) -> tuple[WeightRecord, Path]:
+    known = _everything()
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
+        raise WeightsError(f"no weights are called {name!r}; {hint}")
+    return known[name]
+
+
+def _everything() -> dict[str, tuple[WeightRecord, Path]]:
+    """Every record by name, with the folder of its file; a user's weights cannot take a name of the package's."""
+    own = weights_folder()
+    users = [_read_card(path) for path in sorted(own.glob("*.json"))]
+    return {
+        **{record.name: (record, own) for record in users},
+        **{name: (record, _FILES) for name, record in _records().items()},
+    }
 
 
 @cache
@@ -94,7 +160,10 @@ def _records() -> dict[str, WeightRecord]:
 
 
 def _read_card(path: Path) -> WeightRecord:
-    card = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        card = dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError, OSError) as error:
+        raise WeightsError(f"the weight card {path} cannot be read: {error}") from error
     known = {field.name for field in fields(WeightRecord)}
     if unknown := sorted(set(card) - known):
         raise WeightsError(f"the weight card {path.name} has fields that mean nothing: {', '.join(unknown)}")
@@ -102,11 +171,3 @@ def _read_card(path: Path) -> WeightRecord:
         return WeightRecord(**{**card, "input_hw": tuple(card["input_hw"])})
     except (KeyError, TypeError) as error:
         raise WeightsError(f"the weight card {path.name} is incomplete: {error}") from error
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()

@@ -1,0 +1,62 @@
+"""The user's own weights are kept: NAME.safetensors, and its record in NAME.json in the form of the package's cards."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from limner.checks import FileProblem, WeightsError
+from limner.weights.registry import WeightRecord, checksum
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+PrecisionName: TypeAlias = Literal["fp32", "fp16"]
+
+
+def save_weights(
+    record: WeightRecord, state: Mapping[str, Tensor], folder: Path, *, precision: PrecisionName = "fp32"
+) -> WeightRecord:
+    """Keep weights in `folder` under their record's name; a file of that name is replaced.
+
+    Args:
+        record: what is known of them; its checksum is set here.
+        state: tensors by key.
+        folder: made if need be.
+        precision: fp16 halves the file: kernels are rounded, norms and biases stay as they are.
+
+    Returns:
+        The record with the name and the checksum of the file.
+
+    Raises:
+        FileProblem: the folder cannot be written.
+        WeightsError: a kernel is too large for 16 bits.
+    """
+    from safetensors.torch import save_file
+
+    from limner.media import written_beside  # here, because listing weights needs no pictures
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileProblem(f"the weights folder {folder} cannot be made: {error.strerror}") from None
+    path = folder / f"{record.name}.safetensors"
+    tensors = _rounded(state, record.name) if precision == "fp16" else dict(state)
+    with written_beside(path) as temporary:
+        save_file({key: value.contiguous() for key, value in tensors.items()}, temporary, {"format": "pt"})
+        record = dataclasses.replace(record, file=path.name, sha256=checksum(temporary))
+    with written_beside(path.with_suffix(".json")) as card:
+        card.write_text(json.dumps(dataclasses.asdict(record), indent=2) + "\n", encoding="utf-8")
+    return record
+
+
+def _rounded(state: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
+    import torch
+
+    rounded = {key: value.half() if value.ndim > 1 else value for key, value in state.items()}
+    if any(not torch.isfinite(value).all() for value in rounded.values() if value.is_floating_point()):
+        raise WeightsError(f"{name} has kernels beyond the range of 16 bits; keep it in fp32")
+    return rounded
