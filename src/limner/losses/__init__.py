@@ -1,9 +1,30 @@
 """Losses: what a network's answer costs, as differentiable functions of tensors.
 
-In: what a network gave, what was wanted, and weights. Out: one number. No units.
-Papers: Sun et al. 2019 (HRNet); Chen et al. 2018 (hard keypoints).
+In: what a network gave, what was wanted, and weights. Out: one number. No units; a body's joints in metres.
+Papers: Sun et al. 2019 (HRNet); Chen et al. 2018 (hard keypoints); Kanazawa et al. 2018 (HMR).
 """
 
+from limner.losses.adversarial import adversary_fake_loss, adversary_real_loss
+from limner.losses.body import (
+    BODY_WEIGHTS,
+    BodyLossWeights,
+    align_by_hips,
+    joints_3d_loss,
+    keypoints_l1_loss,
+    parameters_loss,
+)
 from limner.losses.joints import joints_cross_entropy, joints_mse, joints_ohkm
 
-__all__ = ["joints_cross_entropy", "joints_mse", "joints_ohkm"]
+__all__ = [
+    "BODY_WEIGHTS",
+    "BodyLossWeights",
+    "adversary_fake_loss",
+    "adversary_real_loss",
+    "align_by_hips",
+    "joints_3d_loss",
+    "joints_cross_entropy",
+    "joints_mse",
+    "joints_ohkm",
+    "keypoints_l1_loss",
+    "parameters_loss",
+]

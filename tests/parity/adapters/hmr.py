@@ -20,6 +20,15 @@ from limner.body import (
     rotmat_from_rotvec,
     theta_details,
 )
+from limner.losses import (
+    BODY_WEIGHTS,
+    adversary_fake_loss,
+    adversary_real_loss,
+    align_by_hips,
+    joints_3d_loss,
+    keypoints_l1_loss,
+    parameters_loss,
+)
 
 from ..cases import Adapter, Case
 from .mesh import body_data
@@ -135,13 +144,94 @@ def rot6d(case: Case) -> Outputs:
     return {"R": rotmat_from_rot6d(*_tensors(case, "x"))}
 
 
+def losses(case: Case) -> Outputs:
+    names = ("kp_pred", "params_pred", "joints_pred", "disc_real", "disc_fake")
+    leaves = {name: _tensors(case, name)[0].requires_grad_() for name in names}
+    kp_real, params_real, joints_real = _tensors(case, "kp_real", "params_real", "joints_real")
+    has_smpl, has_joints = _tensors(case, "has_smpl", "has_joints")
+    terms = {
+        "kp": (keypoints_l1_loss(leaves["kp_pred"], kp_real), "kp_pred"),
+        "params": (parameters_loss(leaves["params_pred"], params_real, has_smpl), "params_pred"),
+        "joints": (joints_3d_loss(leaves["joints_pred"], joints_real, has_joints), "joints_pred"),
+        "disc_real": (adversary_real_loss(leaves["disc_real"]), "disc_real"),
+        "disc_fake": (adversary_fake_loss(leaves["disc_fake"]), "disc_fake"),
+        "encoder_disc": (adversary_real_loss(leaves["disc_fake"]), "disc_fake"),
+    }
+    results: Outputs = {"aligned": align_by_hips(joints_real)}
+    for name, (loss, leaf) in terms.items():
+        (gradient,) = torch.autograd.grad(loss, leaves[leaf])
+        results |= {name: loss.reshape(1), f"grad_{name}": gradient}
+    return results
+
+
+def _rotations(rotvec: torch.Tensor) -> torch.Tensor:
+    """The 207 numbers of pytorch_HMR's pose loss."""
+    return rotmat_from_rotvec(rotvec.reshape(len(rotvec), -1, 3)[:, -23:]).flatten(1)
+
+
+def losses_pytorch_hmr(case: Case) -> Outputs:
+    names = ("kp_2d_pred", "kp_3d_pred", "shape_pred", "pose_pred", "disc_real", "disc_fake")
+    leaves = {name: _tensors(case, name)[0].requires_grad_() for name in names}
+    real = {name: _tensors(case, name)[0] for name in ("kp_2d_real", "kp_3d_real", "shape_real", "pose_real")}
+    w_3d, w_smpl = _tensors(case, "w_3d", "w_smpl")
+    pose = parameters_loss(_rotations(leaves["pose_pred"]), _rotations(real["pose_real"]), w_smpl)
+    terms = {
+        "kp_2d": (keypoints_l1_loss(leaves["kp_2d_pred"], real["kp_2d_real"]), "kp_2d_pred"),
+        "kp_3d": (joints_3d_loss(leaves["kp_3d_pred"], real["kp_3d_real"], w_3d), "kp_3d_pred"),
+        "shape": (parameters_loss(leaves["shape_pred"], real["shape_real"], w_smpl), "shape_pred"),
+        "pose": (pose, "pose_pred"),
+        "encoder_disc": (adversary_real_loss(leaves["disc_fake"]), "disc_fake"),
+    }
+    results: Outputs = {}
+    for name, (loss, leaf) in terms.items():
+        (gradient,) = torch.autograd.grad(loss, leaves[leaf])
+        results |= {name: loss.reshape(1), f"grad_{name}": gradient}
+    adv_real, adv_fake = adversary_real_loss(leaves["disc_real"]), adversary_fake_loss(leaves["disc_fake"])
+    gradients = torch.autograd.grad(adv_real + adv_fake, (leaves["disc_real"], leaves["disc_fake"]))
+    results |= {"adv_real": adv_real.reshape(1), "adv_fake": adv_fake.reshape(1)}
+    return results | {
+        "adv": (adv_real + adv_fake).reshape(1),
+        "grad_adv_0": gradients[0],
+        "grad_adv_1": gradients[1],
+    }
+
+
+def train_losses_pytorch_hmr(case: Case) -> Outputs:
+    thetas = [theta.requires_grad_() for theta in _tensors(case, "theta_1", "theta_2", "theta_3")]
+    first, second, kp_3d, theta_real = _tensors(case, "kp_2d_a", "kp_2d_b", "kp_3d", "theta_real")
+    w_3d, w_smpl, theta_mosh = _tensors(case, "w_3d", "w_smpl", "theta_mosh")
+    judge = _pytorch_hmr_discriminator(case).judge_theta
+    details = theta_details(thetas[-1], SMPL(body_data(case.inputs["body"]), turn_base=True))
+    lifted = slice(len(first), None)  # rows of the pictures that have labels in space
+    last, factors = thetas[-1][lifted], BODY_WEIGHTS["pytorch-hmr"]
+    keypoints = torch.cat([first, second])
+    pose = parameters_loss(_rotations(last[:, 3:75]), _rotations(theta_real[:, 3:75]), w_smpl)
+    terms = {
+        "kp_2d": factors.keypoints * keypoints_l1_loss(details.keypoints_crop[:, :14], keypoints),
+        "kp_3d": factors.joints * joints_3d_loss(details.keypoints[lifted], kp_3d, w_3d),
+        "shape": factors.shape * parameters_loss(last[:, 75:], theta_real[:, 75:], w_smpl),
+        "pose": factors.pose * pose,
+        "encoder_disc": factors.adversarial * adversary_real_loss(judge(torch.cat(thetas))),
+    }
+    gradients = torch.autograd.grad(sum(terms.values()), thetas)
+    fake = adversary_fake_loss(judge(torch.cat(thetas).detach()))
+    real = adversary_real_loss(judge(theta_mosh))
+    terms |= {"disc_real": real, "disc_fake": fake, "disc": real + fake}
+    return {name: term.reshape(1) for name, term in terms.items()} | {
+        f"grad_theta_{n}": gradient for n, gradient in enumerate(gradients, 1)
+    }
+
+
 ADAPTERS: dict[str, Adapter] = {
     "mesh/discriminator": discriminator,
     "mesh/hmr_preact_resnet50": hmr_preact_resnet50,
     "mesh/hmr_tf_checkpoint": hmr_tf_checkpoint,
+    "mesh/losses": losses,
+    "mesh/losses_pytorch_hmr": losses_pytorch_hmr,
     "mesh/mean_theta": mean,
     "mesh/published_mean": published_mean,
     "mesh/pytorch_hmr_discriminator": pytorch_hmr_discriminator,
     "mesh/pytorch_hmr_generator": pytorch_hmr_generator,
     "mesh/rot6d": rot6d,
+    "mesh/train_losses_pytorch_hmr": train_losses_pytorch_hmr,
 }
