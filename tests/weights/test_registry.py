@@ -37,10 +37,8 @@ def own_folders(tmp_path, monkeypatch):
     monkeypatch.setattr(registry, "_FILES", tmp_path)
     monkeypatch.setattr(registry, "_CARDS", tmp_path)
     registry._records.cache_clear()
-    registry.file_path.cache_clear()
     yield tmp_path
     registry._records.cache_clear()
-    registry.file_path.cache_clear()
 
 
 def card(**changes):
