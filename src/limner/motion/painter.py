@@ -33,6 +33,8 @@ STILL_M = (0.02, 0.008)
 STILL_PLACE_M = (0.15, 0.08)
 STILL_AROUND_M = 0.035
 ALIKE_DEG = (50.0, 20.0)
+ARM_JOINTS = (16, 17, 18, 19)
+"""Shoulders and elbows."""
 BAND_PX = 3.0
 EDGE_PX = (0.5, 3.0)
 SPREAD_CELL = 4
@@ -167,7 +169,10 @@ def _vertex_columns(layer: Layer, body: BodyData, figure: Figure) -> Float32[nda
     appearance = layer.appearance
     facing = np.maximum(_facing(appearance, figure, body), 0.05)
     seen = appearance.seen * smooth_step(*STRETCH, appearance.facing / facing)
-    alike = body.weights @ _pose_likeness(appearance.figure, figure)
+    likeness = _pose_likeness(appearance.figure, figure)
+    # What an arm touched in the photo is to be believed only while the arms stay as they were.
+    seen *= 1 - appearance.near_arm * (1 - likeness[list(ARM_JOINTS)].min())
+    alike = body.weights @ likeness
     columns = (
         appearance.figure.points,
         seen[:, None],
@@ -262,11 +267,12 @@ def _limb_maps(source: Figure, target: Figure, body: BodyData) -> Float32[ndarra
 
 @dataclass(frozen=True, eq=False)
 class _Outer:
-    """The flow beyond the outline: photo pixels, rest places, shares, how far in-plane the map is, and the distance."""
+    """Beyond the outline: photo pixels, rest places, shares, trust, how far in-plane the map is, and the distance."""
 
     xy: Float32[ndarray, "h w 2"]
     place: Float32[ndarray, "h w 3"]
     share: Float32[ndarray, "h w"]
+    seen: Float32[ndarray, "h w"]
     upright: Float32[ndarray, "h w"]
     distance: Float32[ndarray, "h w"]
 
@@ -280,7 +286,8 @@ def _spread_outward(on_skin: Float32[ndarray, "h w 12"], covered: ndarray, scale
     a, b, c, d = (on_skin[..., 3 + k] for k in range(4))
     x0 = on_skin[..., 0] - (a * columns + b * rows)
     y0 = on_skin[..., 1] - (c * columns + d * rows)
-    known = np.concatenate([np.stack([x0, y0, a, b, c, d], axis=-1), on_skin[..., 7:11]], axis=-1)
+    place_share_seen = on_skin[..., [7, 8, 9, 10, 2]]
+    known = np.concatenate([np.stack([x0, y0, a, b, c, d], axis=-1), place_share_seen], axis=-1)
     spread = _spread_coarsely(known, band)
     x0, y0, a, b, c, d = (spread[..., k] for k in range(6))
     xy = np.stack([x0 + a * columns + b * rows, y0 + c * columns + d * rows], axis=-1)
@@ -288,7 +295,7 @@ def _spread_outward(on_skin: Float32[ndarray, "h w 12"], covered: ndarray, scale
     out_x, out_y = cv2.Sobel(distance, cv2.CV_32F, 1, 0), cv2.Sobel(distance, cv2.CV_32F, 0, 1)
     length = np.maximum(np.hypot(out_x, out_y), 1e-6)
     upright = np.hypot(a * out_x + b * out_y, c * out_x + d * out_y) / length / scale
-    return _Outer(xy, spread[..., 6:9], spread[..., 9], upright, distance)
+    return _Outer(xy, spread[..., 6:9], spread[..., 9], spread[..., 10], upright, distance)
 
 
 def _spread_coarsely(known: Float32[ndarray, "h w C"], weight: Float32[ndarray, "h w"]) -> Float32[ndarray, "h w C"]:
@@ -335,4 +342,6 @@ def _alpha(
     away = np.linalg.norm(_remap(appearance.place, xy) - outer.place, axis=-1)
     beyond = beyond * smooth_step(*SAME_PLACE_M, away) * smooth_step(*UPRIGHT, outer.upright)
     beyond *= smooth_step(reach + SPREAD_CELL, reach, outer.distance)
-    return np.where(covered, within, np.maximum(beyond, soft)).astype(np.float32)
+    # The rim that smooths the outline is kept only where the photo does not know better.
+    rim = soft * (1 - outer.seen * (1 - photo_alpha))
+    return np.where(covered, within, np.maximum(beyond, rim)).astype(np.float32)

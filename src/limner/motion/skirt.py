@@ -20,9 +20,9 @@ from limner.motion.unseen import part_kinds
 
 LEVELS = 24
 """Heights between crotch and ankle at which the gap between the legs is looked at."""
-FEWEST_LEVELS = 3
-"""A hem higher than this many levels below the crotch is the crotch of trousers."""
-SMALLEST_GAP_PX = 2.5
+FEWEST_LEVELS = 2
+"""So many levels must show cloth where the legs are apart; less may be the crotch of wide trousers."""
+SMALLEST_GAP_M, SMALLEST_GAP_PX = 0.018, 3.0
 """Legs nearer than this say nothing about what is between them."""
 FILLED = 0.8
 LEFT_LEG, RIGHT_LEG = (1, 4), (2, 5)
@@ -42,7 +42,7 @@ def add_skirt(
     """
     left, right = _leg_lines(body, rest, LEFT_LEG), _leg_lines(body, rest, RIGHT_LEG)
     hem = _hem_level(figure, alpha, left["inner"], right["inner"])
-    if hem < FEWEST_LEVELS:
+    if hem == 0:
         return body
     sheets = [_sheet(left["front"], right["front"], hem), _sheet(right["back"], left["back"], hem)]
     return _with_faces(
@@ -70,19 +70,21 @@ def _leg_lines(body: BodyData, rest: Float32[ndarray, "V 3"], joints: tuple[int,
 def _hem_level(
     figure: Figure, alpha: Float32[ndarray, "H W"], left: Int[ndarray, "L"], right: Int[ndarray, "L"]
 ) -> int:
-    """How many levels below the crotch the gap between the legs is filled with person; 0 where no gap can be seen."""
-    bare = cv2.erode((alpha > 0.5).astype(np.float32), np.ones((3, 3), np.uint8))
+    """How many levels below the crotch the gap between the legs is filled with person; 0 where no gap can be seen.
+
+    Trousers part as soon as the legs do; under a skirt the legs are well apart before any background shows.
+    """
+    person = cv2.erode((alpha > 0.5).astype(np.float32), np.ones((3, 3), np.uint8))
     across = np.linspace(0.15, 0.85, 9, dtype=np.float32)
+    steps = figure.points[left] - figure.points[right]
+    sideways = steps[0] / max(float(np.linalg.norm(steps[0])), 1e-6)
+    apart = steps @ sideways >= max(SMALLEST_GAP_PX, SMALLEST_GAP_M * figure.pixels_per_metre)
     hem = seen = 0
-    for level, (one, other) in enumerate(zip(left, right, strict=True)):
-        ends = figure.points[[one, other]]
-        if np.linalg.norm(ends[1] - ends[0]) < SMALLEST_GAP_PX:
-            continue
-        points = ends[0] + across[:, None] * (ends[1] - ends[0])
-        if sample_points(bare, points).mean() < FILLED:
+    for level in np.flatnonzero(apart[1:]) + 1:
+        points = figure.points[right[level]] + across[:, None] * steps[level]
+        if sample_points(person, points).mean() < FILLED:
             break
-        seen += 1
-        hem = level + 1
+        seen, hem = seen + 1, int(level) + 1
     return hem if seen >= FEWEST_LEVELS else 0
 
 

@@ -63,6 +63,7 @@ class Appearance:
         facing: (V,) cosine between the skin and the photo's view.
         normals: (V, 3) of the rest body.
         atlas: (A, A, 3) colours of the whole skin.
+        near_arm: (V,) 1 where a forearm or hand lies right beside the skin in the photo.
         phantom: (V,) 1 where the body stands before what the mask calls background: a limb whose place was guessed.
         reach_px: how far from the outline the mask reaches.
         rest: (V, 3) the shaped body in T pose, metres.
@@ -77,6 +78,7 @@ class Appearance:
     facing: Float32[ndarray, "V"]
     normals: Float32[ndarray, "V 3"]
     atlas: UInt8[ndarray, "A A 3"]
+    near_arm: Float32[ndarray, "V"]
     phantom: Float32[ndarray, "V"]
     reach_px: float
     rest: Float32[ndarray, "V 3"]
@@ -104,13 +106,16 @@ def read_appearance(
     seen = _eased(body, visible * smooth_step(*FACING, facing) * _inside(figure, alpha, 1.0))
     rim = max(1.0, RIM_M * figure.pixels_per_metre)
     strict = visible * smooth_step(*STRICT_FACING, facing) * _inside(figure, alpha, rim)
-    strict = _eased(body, strict * _away_from_arms(figure, body))
+    near_arm = _near_arms(figure, body)
+    strict = _eased(body, strict * (1 - near_arm))
     place, beyond, reach_px = _outside(figure, body, alpha, rest)
     colours = fill_colours(colour, body, figure, strict, rest)
     atlas = _bake(colour, body, figure, strict, colours)
     normals = vertex_normals(rest, body.faces)
     phantom = _phantom(figure, alpha, visible)
-    return Appearance(colour, alpha, beyond, place, figure, seen, facing, normals, atlas, phantom, reach_px, rest)
+    return Appearance(
+        colour, alpha, beyond, place, figure, seen, facing, normals, atlas, near_arm, phantom, reach_px, rest
+    )
 
 
 def _phantom(figure: Figure, alpha: Float32[ndarray, "H W"], visible: Float32[ndarray, "V"]) -> Float32[ndarray, "V"]:
@@ -133,14 +138,15 @@ def _inside(figure: Figure, alpha: Float32[ndarray, "H W"], margin_px: float) ->
     return smooth_step(0.5 * margin_px, margin_px, sample_points(depth, figure.points))
 
 
-def _away_from_arms(figure: Figure, body: BodyData) -> Float32[ndarray, "V"]:
-    """0 for trunk and legs right beside a forearm or hand: a slightly wrong pose would paint fingers on the hips."""
+def _near_arms(figure: Figure, body: BodyData) -> Float32[ndarray, "V"]:
+    """1 for trunk and legs right beside a forearm or hand: a slightly wrong pose would paint fingers on the hips."""
     lower_arm = np.isin(body.weights.argmax(axis=1), LOWER_ARM_JOINTS)
     owner = np.zeros(figure.size_hw, np.uint8)
     owner[figure.covered] = lower_arm[body.faces[figure.raster.face_index[figure.covered], 0]]
     distance = cv2.distanceTransform(1 - owner, cv2.DIST_L2, 5)
     margin = max(1.0, ARM_MARGIN_M * figure.pixels_per_metre)
-    return np.where(lower_arm, np.float32(1), smooth_step(0.6 * margin, margin, sample_points(distance, figure.points)))
+    near = smooth_step(margin, 0.6 * margin, sample_points(distance, figure.points))
+    return np.where(lower_arm, np.float32(0), near).astype(np.float32)
 
 
 def _eased(body: BodyData, raw: Float32[ndarray, "V"]) -> Float32[ndarray, "V"]:
