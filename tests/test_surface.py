@@ -26,7 +26,7 @@ ROOM_NAMES = {
         PublishedScores box_nms coco_results evaluate_coco image_id_of mean_joint_score oks
         oks_nms oks_sigmas pck pck_by_torso pckh psnr published_scores rescore score_table
         soft_oks_nms ssim ssim_map torso_size write_coco_results""",
-    "limner.weights": """LicenceName LoadReport PrecisionName WeightRecord check_licence file_path list_weights
+    "limner.weights": """LoadReport WeightRecord check_licence file_path list_weights
         load_strictly read_checkpoint read_content save_weights source_name weight_record weights_folder""",
 }
 

@@ -27,6 +27,21 @@ RasterBackend: TypeAlias = Literal["auto", "numba", "reference", "warp"]
 RuntimeName: TypeAlias = Literal["auto", "openvino", "torch", "onnxruntime"]
 """Who runs a network."""
 
+PostProcess: TypeAlias = Literal["published", "dark"]
+"""How peaks of heatmaps become joints: the published quarter of a cell, or DARK's unbiased maximum."""
+
+PoseFormat: TypeAlias = Literal["limner", "coco", "openpose", "csv"]
+"""What the verb pose writes."""
+
+LicenceName: TypeAlias = Literal["any", "commercial"]
+"""What weights are to be used for: anything that their licence lets the user do, or commercially."""
+
+PrecisionName: TypeAlias = Literal["fp32", "fp16"]
+"""How weights are kept on disk."""
+
+ExportFormat: TypeAlias = Literal["onnx", "openvino"]
+"""What networks are exported to."""
+
 CameraStrategy: TypeAlias = Literal["smooth", "source", "copy"]
 """Which camera an imitated frame is seen with: see `limner.motion.actor`."""
 

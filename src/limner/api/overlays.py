@@ -14,7 +14,7 @@ from limner.types import RgbImage
 class Overlays:
     """A folder of overlays; with no folder nothing is drawn."""
 
-    def __init__(self, folder: str | Path | None) -> None:
+    def __init__(self, folder: str | Path | None, *, picture_suffix: str = ".jpg") -> None:
         """Make the folder if need be.
 
         Raises:
@@ -22,6 +22,7 @@ class Overlays:
         """
         self._folder = None if folder is None else Path(folder)
         self._used: set[str] = set()
+        self._picture_suffix = picture_suffix
         if self._folder is not None:
             try:
                 self._folder.mkdir(parents=True, exist_ok=True)
@@ -31,7 +32,7 @@ class Overlays:
     def picture(self, source: Source, draw: Callable[[], RgbImage]) -> None:
         """Write the picture that `draw` returns, named after the source."""
         if self._folder is not None:
-            write_image(self._folder / self._name(source, ".jpg"), draw())
+            write_image(self._folder / self._name(source, self._picture_suffix), draw())
 
     def video(self, source: Source, draw: Callable[[int, RgbImage], RgbImage]) -> None:
         """Read the video once more and write it with `draw` applied to the number and the picture of every frame."""

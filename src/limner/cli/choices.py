@@ -8,6 +8,8 @@ from typing import Annotated, TypeAlias
 
 import typer
 
+from limner.types import LicenceName, RuntimeName
+
 Output: TypeAlias = Annotated[Path, typer.Option("--output", "-o", help="The file to write.", show_default=False)]
 Person: TypeAlias = Annotated[int, typer.Option(min=0, help="Which person: 0 is the largest, 1 the next, and so on.")]
 Body: TypeAlias = Annotated[str, typer.Option(help="Whose body: free, or smpl:PATH to a file of yours.")]
@@ -17,6 +19,10 @@ Size: TypeAlias = Annotated[
 Background: TypeAlias = Annotated[
     str | None,
     typer.Option(help="A picture, a colour (white, #20a040), or transparent.  [default: the photo's, filled in]"),
+]
+Runtime: TypeAlias = Annotated[RuntimeName, typer.Option(help="Who runs a heatmap network.")]
+Licence: TypeAlias = Annotated[
+    LicenceName, typer.Option(help="commercial: refuse weights that are not known to allow commercial use.")
 ]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
 

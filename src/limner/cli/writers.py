@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from limner.cli.choices import AsJson, Output
+from limner.cli.choices import AsJson, Licence, Output, Runtime
 from limner.cli.outcome import counted, print_json, verb, warn
 from limner.cli.progress import ProgressBar
-from limner.types import SkeletonName
+from limner.types import PoseFormat, PostProcess, SkeletonName
 
 if TYPE_CHECKING:
     from limner.api import FilesReport
@@ -22,6 +22,7 @@ Person = Annotated[
     int | None,
     typer.Option(min=0, help="Which person, 0 the largest.  [default: all in a picture, the largest in a video]"),
 ]
+AnyPerson = Annotated[int | None, typer.Option(min=0, help="Which person, 0 the largest.  [default: everybody]")]
 Draw = Annotated[Path | None, typer.Option(metavar="DIR", help="A folder for overlays, made if need be.")]
 
 
@@ -29,20 +30,52 @@ Draw = Annotated[Path | None, typer.Option(metavar="DIR", help="A folder for ove
 def pose(
     inputs: Inputs,
     *,
-    output: Output,
-    person: Person = None,
-    skeleton: Annotated[SkeletonName, typer.Option(help="The joints to write.")] = "coco17",
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The file, or for openpose the folder.", show_default=False)
+    ],
+    person: AnyPerson = None,
+    weights: Annotated[
+        str, typer.Option(help="default, imported weights (hrnet-w32-coco), a run's folder, an official file.")
+    ] = "default",
+    skeleton: Annotated[
+        SkeletonName | None, typer.Option(help="The joints to write.  [default: the network's own]", show_default=False)
+    ] = None,
+    format: Annotated[PoseFormat, typer.Option(help="Our json, COCO's results, OpenPose's files, csv.")] = "limner",
     draw: Draw = None,
+    skeleton_only: Annotated[
+        bool, typer.Option("--skeleton-only", help="Draw skeletons in OpenPose's colours on black.")
+    ] = False,
+    smooth: Annotated[float, typer.Option(min=0, help="Smooth videos over time without lag; 1 is usual.")] = 0.0,
+    flip_test: Annotated[bool, typer.Option(help="Average with the mirrored picture (heatmap networks).")] = True,
+    decoding: Annotated[PostProcess, typer.Option(help="Peaks to joints (heatmap networks).")] = "published",
+    runtime: Runtime = "auto",
+    licence: Licence = "any",
     as_json: AsJson = False,
 ) -> None:
-    """Write the 2D joints of the people in pictures and videos as json.
+    """Write the 2D joints of the people in pictures and videos.
 
-    The file holds a list of {image, frame, person, box_xyxy, score, skeleton, keypoints: [[x, y, score], ...]}.
+    The json holds a list of {image, frame, person, box_xyxy, score, skeleton, keypoints: [[x, y, score], ...]}. In a
+    video each person keeps a number.
     """
     from limner import api
 
     with ProgressBar() as progress:
-        report = api.pose(inputs, output, person=person, skeleton=skeleton, draw=draw, progress=progress)
+        report = api.pose(
+            inputs,
+            output,
+            person=person,
+            weights=weights,
+            skeleton=skeleton,
+            format=format,
+            draw=draw,
+            skeleton_only=skeleton_only,
+            smooth=smooth,
+            flip_test=flip_test,
+            decoding=decoding,
+            runtime=runtime,
+            licence=licence,
+            progress=progress,
+        )
     _tell(report, as_json)
 
 

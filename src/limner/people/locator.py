@@ -22,6 +22,7 @@ _WORTH_A_LOOK = 0.4  # the detector's least score in a tile; the second look sor
 _ZOOMS = (1.3, 1.6, 2.0)  # side of a second view over the region's: the person fills 0.62, 0.5, 0.4 of it
 _SAME_REGION = 0.4  # overlap above which two candidates of different views are one person
 _SAME_SKELETON = 0.5  # object keypoint similarity above which two skeletons are one person
+_SAME_PLACE = 0.3  # overlap of where somebody was looked for and where they are, below which it is not they
 _OUTSIDE = 0.1  # what is left of the score of a point beyond the picture's border
 
 
@@ -101,6 +102,22 @@ class Locator:
         second = self.landmarks(image, first.next_region, with_mask=True)
         steadiness = skeleton_similarity(first, second) * float(second.score.mean())
         return float(np.cbrt(detector_score * steadiness)), second
+
+    def follow(self, image: RgbImage, region: Region) -> tuple[Keypoints, Region] | None:
+        """Look for somebody whose place is nearly known, which costs a tenth of a search.
+
+        Args:
+            image: RGB.
+            region: where the person was in the frame before.
+
+        Returns:
+            One row of joints, and the region for the next frame; None where nobody is there.
+        """
+        skeleton = self.landmarks(image, region)
+        if skeleton.presence < 0.5 or square_overlap([region], [skeleton.next_region])[0, 0] < _SAME_PLACE:
+            return None
+        score = point_scores(skeleton, image.shape[:2])
+        return Keypoints(skeleton.xy[None], score[None], "blazepose33", skeleton.world[None]), skeleton.next_region
 
     def mask(self, image: RgbImage, people: People, index: int = 0) -> Float32[ndarray, "H W"]:
         """Return the mask of one person at the picture's size, 0 to 1, as smooth as the network's 256 x 256 pixels."""

@@ -25,10 +25,8 @@ from limner.pose.published import (
     published_pose,
 )
 from limner.pose.skeletons import SKELETONS
-from limner.types import SkeletonName
+from limner.types import LicenceName, PrecisionName, SkeletonName
 from limner.weights import (
-    LicenceName,
-    PrecisionName,
     WeightRecord,
     check_licence,
     file_path,

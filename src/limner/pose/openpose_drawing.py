@@ -1,6 +1,6 @@
 """Skeletons on black in OpenPose's colours, as picture generators that are steered by a pose (ControlNet) take them.
 
-Source: Cao et al. 2017, "Realtime Multi-Person 2D Pose Estimation using Part Affinity Fields": 18 joints; limbs and joints
+Source: Cao et al. 2017, "Realtime Multi-Person 2D Pose Estimation using Part Affinity Fields": 18 joints, and limbs,
 take their colours from the circle of hues.
 """
 

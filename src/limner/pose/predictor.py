@@ -10,11 +10,10 @@ from limner.checks import InputError
 from limner.people import Locator, People
 from limner.pose.skeletons import convert
 from limner.records import Boxes, Keypoints
-from limner.types import RgbImage, RuntimeName, SkeletonName
-from limner.weights import LicenceName
+from limner.types import LicenceName, PostProcess, RgbImage, RuntimeName, SkeletonName
 
 if TYPE_CHECKING:
-    from limner.pose.top_down import HeatmapPredictor, PostProcess
+    from limner.pose.top_down import HeatmapPredictor
 
 DEFAULT = "default"
 
@@ -75,6 +74,11 @@ class PosePredictor:
     def skeleton(self) -> SkeletonName:
         """The joints that are predicted where no others are asked for."""
         return "coco17" if self.network is None else self.network.table.skeleton
+
+    @property
+    def native_skeleton(self) -> SkeletonName:
+        """The joints that the network itself tells; others are made of them."""
+        return "blazepose33" if self.network is None else self.network.table.skeleton
 
     def predict(
         self, image: RgbImage, people: People | Boxes | None = None, *, skeleton: SkeletonName | None = None

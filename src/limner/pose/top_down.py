@@ -6,8 +6,6 @@ test) and `demo/inference.py` (boxes of a detector are neither clipped nor shrun
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
-
 import numpy as np
 from jaxtyping import Float32
 from numpy import ndarray
@@ -19,10 +17,7 @@ from limner.pose.models import PoseModel, peak_units
 from limner.pose.skeletons import SKELETONS
 from limner.records import Boxes, Keypoints
 from limner.runtime import load_network
-from limner.types import RgbImage, RuntimeName
-
-PostProcess: TypeAlias = Literal["published", "dark"]
-"""How peaks become joints: the published quarter of a cell, or DARK's unbiased maximum."""
+from limner.types import PostProcess, RgbImage, RuntimeName
 
 _METHODS: dict[str, DecodingName] = {"published": "quarter", "dark": "dark"}
 _AT_ONCE = 64  # crops in one call: a crowd must not take all memory

@@ -6,6 +6,7 @@ is who is settled by the likeness of skeletons (OKS with one spread for all join
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy.optimize import linear_sum_assignment
 
-from limner.people import People
+from limner.people import Region
 from limner.pose.predictor import PosePredictor
 from limner.records import Boxes, Keypoints
 from limner.types import RgbImage
@@ -33,6 +34,7 @@ _SAME = 0.6  # likeness of two people of one frame above which they are one
 class _Track:
     number: int
     keypoints: Keypoints
+    region: Region | None
     missed: int = 0
 
 
@@ -52,44 +54,65 @@ class PeopleTracker:
         Raises:
             InputError: the frame is no RGB picture of 8 bits.
         """
-        return self._settle(self._look(frame))
-
-    def _look(self, frame: RgbImage) -> Keypoints:
-        followed = [track for track in self._tracks if track.missed == 0]
-        can_follow = self._predictor.network is not None and followed and self._since_search < _SEARCH_EVERY
-        if can_follow and len(followed) == len(self._tracks):
+        may_follow = self._tracks and self._since_search < _SEARCH_EVERY and not any(t.missed for t in self._tracks)
+        found = self._follow(frame) if may_follow else None
+        if found is not None:
             self._since_search += 1
-            boxes = np.stack([_box(track.keypoints) for track in followed])
-            found = self._predictor.predict(frame, Boxes(boxes, np.ones(len(boxes))))
-            sure = found.score.mean(axis=1) >= _SURE
-            if sure.all():
-                return found
-        self._since_search = 0
-        people: People = self._predictor.locator.locate(frame)
-        return self._predictor.predict(frame, people)
+        else:
+            self._since_search = 0
+            found = self._search(frame)
+        return self._settle(*found)
 
-    def _settle(self, found: Keypoints) -> list[tuple[int, Keypoints]]:
-        found = found[_distinct(found)]
-        likeness = np.array(
-            [
-                [_likeness(track.keypoints, found[[row]]) / _patience(track) for row in range(len(found))]
-                for track in self._tracks
-            ]
-        ).reshape(len(self._tracks), len(found))
-        rows: dict[int, _Track] = {}
-        for place, row in zip(*linear_sum_assignment(-likeness), strict=True):
-            if likeness[place, row] >= _ALIKE:
-                rows[int(row)] = self._tracks[place]
+    def _search(self, frame: RgbImage) -> tuple[Keypoints, Sequence[Region | None]]:
+        people = self._predictor.locator.locate(frame)
+        found = self._predictor.predict(frame, people, skeleton=self._predictor.native_skeleton)
+        return found, people.regions
+
+    def _follow(self, frame: RgbImage) -> tuple[Keypoints, Sequence[Region | None]] | None:
+        """Look where everybody was; None where somebody is lost."""
+        if self._predictor.network is None:
+            return self._follow_regions(frame)
+        boxes = np.stack([_box(track.keypoints) for track in self._tracks])
+        found = self._predictor.predict(frame, Boxes(boxes, np.ones(len(boxes))))
+        return (found, [None] * len(found)) if (found.score.mean(axis=1) >= _SURE).all() else None
+
+    def _follow_regions(self, frame: RgbImage) -> tuple[Keypoints, Sequence[Region | None]] | None:
+        rows, regions = [], []
+        for track in self._tracks:
+            seen = None if track.region is None else self._predictor.locator.follow(frame, track.region)
+            if seen is None:
+                return None
+            rows.append(seen[0])
+            regions.append(seen[1])
+        return Keypoints.of_clip(rows)[0], regions
+
+    def _settle(self, found: Keypoints, regions: Sequence[Region | None]) -> list[tuple[int, Keypoints]]:
+        """Match the people found with those known, and number the new ones."""
+        people = [(found[[row]], regions[row]) for row in _distinct(found)]
+        matched = self._matched([keypoints for keypoints, _ in people])
         for track in self._tracks:
             track.missed += 1
-        for row in range(len(found)):
-            if row not in rows:
-                rows[row] = _Track(self._count, found[[row]])
-                self._tracks.append(rows[row])
+        seen = []
+        for place, (keypoints, region) in enumerate(people):
+            track = matched.get(place)
+            if track is None:
+                track = _Track(self._count, keypoints, region)
+                self._tracks.append(track)
                 self._count += 1
-            rows[row].keypoints, rows[row].missed = found[[row]], 0
+            track.keypoints, track.region, track.missed = keypoints, region, 0
+            seen.append((track.number, keypoints))
         self._tracks = [track for track in self._tracks if track.missed <= _FORGET_AFTER]
-        return sorted(((track.number, track.keypoints) for track in rows.values()), key=lambda item: item[0])
+        return sorted(seen, key=lambda item: item[0])
+
+    def _matched(self, people: list[Keypoints]) -> dict[int, _Track]:
+        """Return the known person that each of `people` is, by place, where one is like enough."""
+        if not people or not self._tracks:
+            return {}
+        likeness = np.array(
+            [[_likeness(track.keypoints, other) / _patience(track) for other in people] for track in self._tracks]
+        )
+        pairs = zip(*linear_sum_assignment(-likeness), strict=True)
+        return {int(row): self._tracks[place] for place, row in pairs if likeness[place, row] >= _ALIKE}
 
 
 def _patience(track: _Track) -> float:

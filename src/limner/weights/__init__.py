@@ -8,7 +8,6 @@ downloaded and no pickle is ever executed.
 
 from limner.weights.checkpoints import LoadReport, load_strictly, read_checkpoint, read_content, source_name
 from limner.weights.registry import (
-    LicenceName,
     WeightRecord,
     check_licence,
     file_path,
@@ -16,12 +15,10 @@ from limner.weights.registry import (
     weight_record,
     weights_folder,
 )
-from limner.weights.store import PrecisionName, save_weights
+from limner.weights.store import save_weights
 
 __all__ = [
-    "LicenceName",
     "LoadReport",
-    "PrecisionName",
     "WeightRecord",
     "check_licence",
     "file_path",

@@ -14,12 +14,10 @@ import sys
 from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal
 
 from limner.checks import InputError, WeightsError
-
-LicenceName: TypeAlias = Literal["any", "commercial"]
-"""What weights are to be used for: anything that their licence lets the user do, or commercially."""
+from limner.types import LicenceName
 
 _FILES = Path(__file__).parent / "files"
 _CARDS = Path(__file__).parent / "cards"

@@ -6,15 +6,14 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING
 
 from limner.checks import FileProblem, WeightsError
+from limner.types import PrecisionName
 from limner.weights.registry import WeightRecord, checksum
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-PrecisionName: TypeAlias = Literal["fp32", "fp16"]
 
 
 def save_weights(
