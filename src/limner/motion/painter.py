@@ -17,7 +17,7 @@ from numpy import ndarray
 
 from limner.body import BodyData
 from limner.motion.drawn import Figure
-from limner.motion.surface import disc, resize_channels, smooth_step, spread_in_picture
+from limner.motion.surface import resize_channels, smooth_step, spread_in_picture
 from limner.motion.texture import Appearance
 from limner.records import Raster
 from limner.render import sample_faces
@@ -30,8 +30,8 @@ STRETCH = (0.35, 0.75)
 """Share of the frame's cosine to the skin that the photo's must have; with less, its pixels would be stretched."""
 STILL_M = (0.02, 0.008)
 """Skin that moved less than the second keeps the photo's own pixel, more than the first is painted."""
-STILL_PLACE_M = (0.15, 0.08)
-STILL_AROUND_M = 0.035
+STILL_PLACE_M = (0.26, 0.12)
+UNTURNED_DEG = (24.0, 12.0)
 ALIKE_DEG = (50.0, 20.0)
 ARM_JOINTS = (16, 17, 18, 19)
 """Shoulders and elbows."""
@@ -159,13 +159,14 @@ def _paint_layer(
     colour, photo_alpha = _look_up(appearance, xy, atlas_xy, on_skin[..., 2], covered)
     alpha = _alpha(appearance, photo_alpha, xy, covered, on_skin[..., 2], outer, reach) * (1 - on_skin[..., 11])
     place = np.where(covered[..., None], on_skin[..., 7:10], outer.place)
-    still = _still(appearance, xy, place, window, figure) * (outer.distance <= reach)
+    unturned = np.where(covered, on_skin[..., 12], outer.unturned)
+    still = _still(appearance, xy, place, window, figure) * cv2.blur(unturned * (outer.distance <= reach), (5, 5))
     colour, alpha = _as_in_photo(appearance, colour, alpha, still, window)
     return _Part(colour, alpha, still, np.where(covered, on_skin[..., 10], outer.share))
 
 
-def _vertex_columns(layer: Layer, body: BodyData, figure: Figure) -> Float32[ndarray, "V 12"]:
-    """Per vertex: photo pixel (2), trust, limb map (4), rest place (3), share, and how far it is to be left out."""
+def _vertex_columns(layer: Layer, body: BodyData, figure: Figure) -> Float32[ndarray, "V 13"]:
+    """Per vertex: photo pixel (2), trust, limb map (4), rest place (3), share, how far to leave it out, likeness."""
     appearance = layer.appearance
     facing = np.maximum(_facing(appearance, figure, body), 0.05)
     seen = appearance.seen * smooth_step(*STRETCH, appearance.facing / facing)
@@ -180,6 +181,7 @@ def _vertex_columns(layer: Layer, body: BodyData, figure: Figure) -> Float32[nda
         appearance.rest,
         layer.share[:, None],
         (appearance.phantom * alike)[:, None],
+        (body.weights @ _unturned(appearance.figure, figure))[:, None],
     )
     return np.concatenate(columns, axis=1).astype(np.float32)
 
@@ -187,9 +189,17 @@ def _vertex_columns(layer: Layer, body: BodyData, figure: Figure) -> Float32[nda
 def _pose_likeness(one: Figure, other: Figure) -> Float32[ndarray, "24"]:
     """For each joint 1 where both figures hold it alike, seen from the pelvis; 0 where they differ."""
     own = [figure.joint_rotations[0].T @ figure.joint_rotations for figure in (one, other)]
-    trace = np.einsum("jab,jab->j", *own)
-    angle = np.degrees(np.arccos(np.clip((trace - 1) / 2, -1, 1)))
-    return smooth_step(*ALIKE_DEG, angle).astype(np.float32)
+    return smooth_step(*ALIKE_DEG, _angles_deg(*own)).astype(np.float32)
+
+
+def _angles_deg(one: Float32[ndarray, "24 3 3"], other: Float32[ndarray, "24 3 3"]) -> Float32[ndarray, "24"]:
+    trace = np.einsum("jab,jab->j", one, other)
+    return np.degrees(np.arccos(np.clip((trace - 1) / 2, -1, 1)))
+
+
+def _unturned(one: Figure, other: Figure) -> Float32[ndarray, "24"]:
+    """For each joint 1 where it is turned alike in both: skin near the axis of a turn keeps its pixel by chance."""
+    return smooth_step(*UNTURNED_DEG, _angles_deg(one.joint_rotations, other.joint_rotations)).astype(np.float32)
 
 
 def _still(
@@ -206,10 +216,7 @@ def _still(
     rows, columns = np.mgrid[top:bottom, left:right].astype(np.float32)
     moved = np.hypot(xy[..., 0] - columns, xy[..., 1] - rows) / figure.pixels_per_metre
     away = np.linalg.norm(appearance.place[top:bottom, left:right] - place, axis=-1)
-    still = smooth_step(*STILL_M, moved) * smooth_step(*STILL_PLACE_M, away)
-    # Skin near the axis of a turn stays on its pixels by chance; only what is still all around is still.
-    radius = max(1, round(STILL_AROUND_M * figure.pixels_per_metre))
-    return cv2.blur(cv2.erode(still, disc(radius), borderValue=1.0), (2 * (radius // 2) + 1,) * 2)
+    return smooth_step(*STILL_M, moved) * smooth_step(*STILL_PLACE_M, away)
 
 
 def _as_in_photo(
@@ -267,17 +274,18 @@ def _limb_maps(source: Figure, target: Figure, body: BodyData) -> Float32[ndarra
 
 @dataclass(frozen=True, eq=False)
 class _Outer:
-    """Beyond the outline: photo pixels, rest places, shares, trust, how far in-plane the map is, and the distance."""
+    """Beyond the outline: photo pixels, rest places, shares, trust, turn, how far in-plane the map is, distance."""
 
     xy: Float32[ndarray, "h w 2"]
     place: Float32[ndarray, "h w 3"]
     share: Float32[ndarray, "h w"]
     seen: Float32[ndarray, "h w"]
+    unturned: Float32[ndarray, "h w"]
     upright: Float32[ndarray, "h w"]
     distance: Float32[ndarray, "h w"]
 
 
-def _spread_outward(on_skin: Float32[ndarray, "h w 12"], covered: ndarray, scale: float) -> _Outer:
+def _spread_outward(on_skin: Float32[ndarray, "h w 13"], covered: ndarray, scale: float) -> _Outer:
     """Carry the outline's affine maps outward: T(p) = T(q) + A (p - q), averaged over outline pixels q near p."""
     height, width = covered.shape
     rows, columns = np.mgrid[:height, :width].astype(np.float32)
@@ -286,8 +294,8 @@ def _spread_outward(on_skin: Float32[ndarray, "h w 12"], covered: ndarray, scale
     a, b, c, d = (on_skin[..., 3 + k] for k in range(4))
     x0 = on_skin[..., 0] - (a * columns + b * rows)
     y0 = on_skin[..., 1] - (c * columns + d * rows)
-    place_share_seen = on_skin[..., [7, 8, 9, 10, 2]]
-    known = np.concatenate([np.stack([x0, y0, a, b, c, d], axis=-1), place_share_seen], axis=-1)
+    carried = on_skin[..., [7, 8, 9, 10, 2, 12]]
+    known = np.concatenate([np.stack([x0, y0, a, b, c, d], axis=-1), carried], axis=-1)
     spread = _spread_coarsely(known, band)
     x0, y0, a, b, c, d = (spread[..., k] for k in range(6))
     xy = np.stack([x0 + a * columns + b * rows, y0 + c * columns + d * rows], axis=-1)
@@ -295,7 +303,8 @@ def _spread_outward(on_skin: Float32[ndarray, "h w 12"], covered: ndarray, scale
     out_x, out_y = cv2.Sobel(distance, cv2.CV_32F, 1, 0), cv2.Sobel(distance, cv2.CV_32F, 0, 1)
     length = np.maximum(np.hypot(out_x, out_y), 1e-6)
     upright = np.hypot(a * out_x + b * out_y, c * out_x + d * out_y) / length / scale
-    return _Outer(xy, spread[..., 6:9], spread[..., 9], spread[..., 10], upright, distance)
+    place, share, seen, unturned = spread[..., 6:9], spread[..., 9], spread[..., 10], spread[..., 11]
+    return _Outer(xy, place, share, seen, unturned, upright, distance)
 
 
 def _spread_coarsely(known: Float32[ndarray, "h w C"], weight: Float32[ndarray, "h w"]) -> Float32[ndarray, "h w C"]:

@@ -37,7 +37,7 @@ STRICT_FACING = (0.25, 0.55)
 """Cosine between the skin's normal and the view, where trust in the photo begins and is full: for pixels that are seen
 at a like angle again, and for the atlas, which is seen from everywhere."""
 PHANTOM_M = (0.008, 0.025)
-"""How far outside the mask a visible vertex begins to be, and is, a phantom."""
+"""How far outside the mask a vertex begins to be, and is, a phantom."""
 FRINGE_M = 0.008
 """Half the width of the narrowest thing beyond the body that is carried along; what is narrower is the mask's slack."""
 RIM_M = 0.02
@@ -112,16 +112,16 @@ def read_appearance(
     colours = fill_colours(colour, body, figure, strict, rest)
     atlas = _bake(colour, body, figure, strict, colours)
     normals = vertex_normals(rest, body.faces)
-    phantom = _phantom(figure, alpha, visible)
+    phantom = _phantom(figure, alpha)
     return Appearance(
         colour, alpha, beyond, place, figure, seen, facing, normals, atlas, near_arm, phantom, reach_px, rest
     )
 
 
-def _phantom(figure: Figure, alpha: Float32[ndarray, "H W"], visible: Float32[ndarray, "V"]) -> Float32[ndarray, "V"]:
+def _phantom(figure: Figure, alpha: Float32[ndarray, "H W"]) -> Float32[ndarray, "V"]:
     distance = cv2.distanceTransform((alpha < 0.5).astype(np.uint8), cv2.DIST_L2, 5)
     off_mask = sample_points(distance, figure.points) / figure.pixels_per_metre
-    return (visible * smooth_step(*PHANTOM_M, off_mask)).astype(np.float32)
+    return smooth_step(*PHANTOM_M, off_mask).astype(np.float32)
 
 
 def _pure_colours(photo: UInt8[ndarray, "H W 3"], alpha: Float32[ndarray, "H W"]) -> UInt8[ndarray, "H W 3"]:
