@@ -14,7 +14,17 @@ from jaxtyping import UInt8
 from numpy import ndarray
 
 from limner.checks import InputError
-from limner.media import PICTURE_SUFFIXES, VideoWriter, check_output, check_video_output, write_image
+from limner.media import (
+    PICTURE_SUFFIXES,
+    VideoWriter,
+    check_output,
+    check_video_output,
+    motion_kind,
+    open_video,
+    read_keypoints,
+    read_motion,
+    write_image,
+)
 from limner.motion.actor import Actor
 from limner.motion.driver import Driver, Progress, read_driver
 from limner.types import CameraStrategy
@@ -82,11 +92,23 @@ def imitate(
     """
     begun = time.monotonic()
     check_video_output(output, alpha=background == "transparent")
+    _check_motion(motion)
     actor = Actor.prepare(photo, person=person, size=size, background=background, body=body)
     driver = read_driver(
         motion, person=driver_person, body=body, frame_rate=frame_rate, start=start, end=end, progress=progress
     )
     return _film(actor, driver, output, camera, begun, progress)
+
+
+def _check_motion(motion: str | Path) -> None:
+    """Raise what is wrong with a motion before anything costly is done."""
+    kind = motion_kind(motion)
+    if kind == "video":
+        open_video(motion)
+    elif kind == "motion":
+        read_motion(motion)
+    else:
+        read_keypoints(motion)
 
 
 def _film(
@@ -206,6 +228,7 @@ def swap(
         check_output(output, PICTURE_SUFFIXES)
     else:
         check_video_output(output, alpha=background == "transparent")
+        _check_motion(motion)
     wearer = Actor.prepare(photo, person=person, size=size, background=background, body=body)
     giver = Actor.prepare(clothes, person=clothes_person, background="white", body=body)
     actor = replace(wearer.swap(giver, parts), warnings=(*wearer.warnings, *giver.warnings))
