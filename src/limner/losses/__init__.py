@@ -14,17 +14,27 @@ from limner.losses.body import (
     parameters_loss,
 )
 from limner.losses.joints import joints_cross_entropy, joints_mse, joints_ohkm
+from limner.losses.motion import discriminator_loss, feature_distance, lsgan_loss, mask_loss, mask_smoothness
+from limner.losses.perceptual import VGGFeatures, perceptual_loss, style_loss
 
 __all__ = [
     "BODY_WEIGHTS",
     "BodyLossWeights",
+    "VGGFeatures",
     "adversary_fake_loss",
     "adversary_real_loss",
     "align_by_hips",
+    "discriminator_loss",
+    "feature_distance",
     "joints_3d_loss",
     "joints_cross_entropy",
     "joints_mse",
     "joints_ohkm",
     "keypoints_l1_loss",
+    "lsgan_loss",
+    "mask_loss",
+    "mask_smoothness",
     "parameters_loss",
+    "perceptual_loss",
+    "style_loss",
 ]
