@@ -34,6 +34,7 @@ _BASE = {
 """Base dependencies: the name of the distribution, and of the module."""
 
 _EXTRAS = {
+    "train": ("accelerate", "accelerate", "trains networks"),
     "eval": ("scikit-image", "skimage", "checks the scores against a second implementation"),
     "export": ("trimesh", "trimesh", "writes meshes"),
     "cuda": ("warp-lang", "warp", "draws meshes on CUDA"),

@@ -76,6 +76,11 @@ class Machine:
         """Wait until all processes are here."""
         self.accelerator.wait_for_everyone()
 
+    def close(self) -> None:
+        """Part from the other processes: one that leaves while another still talks to it ends in an abort."""
+        self.wait()
+        self.accelerator.end_training()
+
 
 def open_machine(settings: LoopConfig) -> Machine:
     """Find the device and, under torchrun, the other processes.
@@ -85,7 +90,7 @@ def open_machine(settings: LoopConfig) -> Machine:
         InputError: the device is not on this machine.
     """
     try:
-        from accelerate import Accelerator, DistributedDataParallelKwargs
+        from accelerate import Accelerator
         from accelerate.state import AcceleratorState, PartialState
     except ImportError:
         raise MissingExtra('training needs accelerate, which is not installed: pip install "limner[train]"') from None
@@ -94,9 +99,7 @@ def open_machine(settings: LoopConfig) -> Machine:
     if state and state.get("_cpu") != (settings.device == "cpu") and not torch.distributed.is_initialized():
         # Accelerate keeps the first run's device for the whole process.
         AcceleratorState._reset_state(reset_partial_state=True)
-    # Networks whose norms differ between processes are validated with the first one's.
-    kwargs = DistributedDataParallelKwargs(broadcast_buffers=not settings.sync_norm)
-    return Machine(Accelerator(cpu=settings.device == "cpu", kwargs_handlers=[kwargs]), settings.precision)
+    return Machine(Accelerator(cpu=settings.device == "cpu"), settings.precision)
 
 
 def _check_device(device: DeviceName) -> None:

@@ -5,10 +5,31 @@ PyTorch's own `SyncBatchNorm` does this on CUDA only; the one here does it anywh
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
-from torch.distributed.nn.functional import all_reduce
+from torch import Tensor, distributed, nn
+
+
+class _Total(torch.autograd.Function):
+    """The sum over all processes; every process' loss reaches every process' summand."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor) -> Tensor:
+        total = value.clone()
+        distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        total = gradient.contiguous().clone()
+        distributed.all_reduce(total)
+        return total
+
+
+def _total(value: Tensor) -> Tensor:
+    return _Total.apply(value)
 
 
 class SharedBatchNorm2d(nn.BatchNorm2d):
@@ -19,11 +40,11 @@ class SharedBatchNorm2d(nn.BatchNorm2d):
         if not self.training:
             return super().forward(input)
         x = input.float()
-        count = all_reduce(x.new_tensor([x.numel() / x.shape[1]]))
-        mean = all_reduce(x.sum(dim=(0, 2, 3))) / count
+        count = _total(x.new_tensor([x.numel() / x.shape[1]]))
+        mean = _total(x.sum(dim=(0, 2, 3))) / count
         # Two passes: the difference of large squares would lose what a small variance has.
         centred = x - mean[:, None, None]
-        variance = all_reduce(centred.square().sum(dim=(0, 2, 3))) / count
+        variance = _total(centred.square().sum(dim=(0, 2, 3))) / count
         self._remember(mean.detach(), variance.detach(), count)
         scale = torch.rsqrt(variance + self.eps) * self.weight
         return (centred * scale[:, None, None] + self.bias[:, None, None]).to(input.dtype)

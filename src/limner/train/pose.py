@@ -80,6 +80,7 @@ def train_pose(config: PoseConfig, folder: str | Path | None = None, *, watch: W
         return validate(run, data, config, watch=watch)
 
     fit(run, pictures, train_step, judge, workers=workers_of(config.data), watch=watch)
+    run.machine.close()
     return PoseOutcome(folder, run.position.epoch, run.position.step, run.best)
 
 
@@ -198,6 +199,7 @@ def evaluate_pose(
         raise InputError("there is nothing to judge: name a run or a file of weights")
     machine = open_machine(config.loop)
     found = predict_people(network.to(machine.device), people, config, machine, watch=watch)
+    machine.close()
     return judge_predictions(found.keypoints, people, config, is_whole=is_whole)
 
 
