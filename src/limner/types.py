@@ -24,7 +24,7 @@ SkeletonName: TypeAlias = Literal[
 RasterBackend: TypeAlias = Literal["auto", "numba", "reference", "warp"]
 """Who draws: numba on the CPU, the plain numpy reference, or warp on CUDA; `auto` picks."""
 
-RuntimeName: TypeAlias = Literal["auto", "openvino", "torch", "onnxruntime"]
+RuntimeName: TypeAlias = Literal["auto", "numba", "openvino", "torch", "onnxruntime"]
 """Who runs a network."""
 
 PostProcess: TypeAlias = Literal["published", "dark"]

@@ -20,7 +20,11 @@ from limner.types import RuntimeName
 if TYPE_CHECKING:
     from torch import nn
 
+    from limner.runtime.numba_network import NumbaNetwork
+
 _logger = logging.getLogger(__name__)
+
+_RUNTIMES = ("auto", "numba", "openvino", "torch")
 
 
 class Network:
@@ -54,14 +58,15 @@ def load_network(
     input_shape: Sequence[int] | None = None,
     runtime: RuntimeName = "auto",
     threads: int | None = None,
-) -> Network | TorchNetwork:
+) -> Network | NumbaNetwork | TorchNetwork:
     """Make a network ready to run.
 
     Args:
         source: a network file (tflite, ONNX or OpenVINO's own), or a torch module with one input, which is copied.
         input_shape: of a module's input, batch first, -1 for any length; a file has its own.
-        runtime: "openvino" on the CPU; "torch" runs a module as it is, where it lies; "auto" takes torch for a module
-            on a GPU, else OpenVINO.
+        runtime: "numba" runs a module of plain convolutions, such as HRNet, by limner's own kernels, the fastest on a
+            CPU; "openvino" runs any on the CPU; "torch" runs a module as it is, where it lies. "auto" takes torch for a
+            module on a GPU, else numba where it can, else OpenVINO.
         threads: how many threads one call may use; None takes all cores.
 
     Returns:
@@ -74,12 +79,12 @@ def load_network(
     """
     if threads is not None and threads < 1:
         raise InputError(f"threads must be at least 1, got {threads}")
-    if runtime not in ("auto", "openvino", "torch"):
-        raise InputError(f"no runtime here is called {runtime!r}; there are auto, openvino and torch")
+    if runtime not in _RUNTIMES:
+        raise InputError(f"no runtime here is called {runtime!r}; there are {', '.join(_RUNTIMES)}")
     if not isinstance(source, str | os.PathLike):
         return _load_module(source, input_shape, runtime, threads)
-    if runtime == "torch":
-        raise InputError(f"torch runs modules, not network files such as {source}")
+    if runtime not in ("auto", "openvino"):
+        raise InputError(f"{runtime} runs modules, not network files such as {source}")
     path = check_file(source, "network file")
     core = _core()
     try:
@@ -91,12 +96,24 @@ def load_network(
 
 def _load_module(
     module: nn.Module, input_shape: Sequence[int] | None, runtime: RuntimeName, threads: int | None
-) -> Network | TorchNetwork:
+) -> Network | NumbaNetwork | TorchNetwork:
     if input_shape is None:
         raise InputError("a module needs its input_shape, such as (-1, 3, 256, 192)")
     is_on_cpu = all(parameter.device.type == "cpu" for parameter in module.parameters())
     if runtime == "torch" or (runtime == "auto" and not is_on_cpu):
         return TorchNetwork(module, input_shape, threads)
+    if runtime in ("auto", "numba"):
+        # Here, because network files need neither numba nor its half second of import.
+        from limner.runtime.layers import NotExpressible, kept_layers
+        from limner.runtime.numba_network import NumbaNetwork, can_run
+
+        try:
+            if runtime == "numba" or can_run():
+                layers = kept_layers(module, input_shape, cache_folder())
+                return NumbaNetwork(layers, input_shape, threads or os.cpu_count() or 1)
+        except NotExpressible as error:
+            if runtime == "numba":
+                raise InputError(f"limner's own kernels cannot run this {type(module).__name__}: {error}") from error
     core = _core()
     return Network(_compile(core, read_module(core, module, input_shape, cache_folder()), threads))
 
