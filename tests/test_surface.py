@@ -22,9 +22,11 @@ ROOM_NAMES = {
     "limner.data": """DataReport DatasetError MpiiTruth PoseSamples missing_pictures read_coco
         read_keypoint_json read_lsp read_mpii read_mpii_truth read_picture read_samples show
         write_mpii_predictions""",
-    "limner.metrics": """COCO_SIGMAS STAT_NAMES CocoScores EvaluationProtocol PckScores PckhScores
-        PublishedScores box_nms coco_results evaluate_coco image_id_of mean_joint_score oks
-        oks_nms oks_sigmas pck pck_by_torso pckh psnr published_scores rescore score_table
+    "limner.metrics": """COCO_SIGMAS CocoScores EvaluationProtocol MESH_PROTOCOLS MeshProtocol MeshScores PckScores
+        PckhScores PublishedScores STAT_NAMES acceleration align_by_root align_similar auc_3d
+        body_error box_nms coco_results cosine_similarity evaluate_coco frechet_distance image_id_of
+        inception_score jitter mean_joint_score mesh_scores mesh_table mpjpe oks oks_nms oks_sigmas
+        pa_mpjpe pck pck_3d pck_by_torso pckh psnr published_scores pve rescore score_table
         soft_oks_nms ssim ssim_map torso_size write_coco_results""",
     "limner.weights": """LoadReport WeightRecord check_licence file_path list_weights
         load_strictly read_checkpoint read_content save_weights source_name weight_record weights_folder""",

@@ -8,6 +8,30 @@ Papers: Loper et al. 2015 (SMPL), Kanazawa et al. 2018 (HMR), Bogo et al. 2016 (
 """
 
 from limner.body.camera import picture_from_pixels, pixels_from_picture, project_weak
+from limner.body.crop import (
+    CROP_SIZE,
+    Crop,
+    RenderCamera,
+    camera_in_other_crop,
+    camera_in_picture,
+    cameras_in_crop_pixels,
+    cameras_of_original,
+    crop_of_keypoints,
+    crop_of_picture,
+    cut_crop,
+    network_input,
+    original_from_crop,
+    render_camera,
+    scale_picture,
+)
+from limner.body.crop_training import (
+    Augmentation,
+    AugmentedSample,
+    augmented_crop,
+    box_cut,
+    draw_augmentation,
+    square_round_box,
+)
 from limner.body.discriminator import BodyDiscriminator, Judgement
 from limner.body.encoder import ENCODERS, HRNetEncoder, PreactResNet50, ResNet50, build_encoder
 from limner.body.hmr import HMR, HMR_NETWORKS, HMRConfig, ThetaDetails, body_from_hmr_weights, theta_details
@@ -50,6 +74,7 @@ from limner.body.smpl_fast import FastSMPL
 from limner.body.smpl_files import load_body, read_smpl_file
 
 __all__ = [
+    "CROP_SIZE",
     "ENCODERS",
     "HMR",
     "HMR_NETWORKS",
@@ -59,10 +84,13 @@ __all__ = [
     "NUM_THETA",
     "PARENTS",
     "SMPL",
+    "Augmentation",
+    "AugmentedSample",
     "BodyData",
     "BodyDiscriminator",
     "BodyOutput",
     "BodyPredictor",
+    "Crop",
     "FastSMPL",
     "HMRConfig",
     "HRNetEncoder",
@@ -70,14 +98,25 @@ __all__ = [
     "PoseMixture",
     "PreactResNet50",
     "Regressor",
+    "RenderCamera",
     "ResNet50",
     "ThetaDetails",
     "angle_limit_energy",
+    "augmented_crop",
     "bending_prior",
     "body_fitting_loss",
     "body_from_hmr_weights",
+    "box_cut",
     "build_encoder",
     "camera_fitting_loss",
+    "camera_in_other_crop",
+    "camera_in_picture",
+    "cameras_in_crop_pixels",
+    "cameras_of_original",
+    "crop_of_keypoints",
+    "crop_of_picture",
+    "cut_crop",
+    "draw_augmentation",
     "fit_keypoints",
     "geman_mcclure",
     "load_body",
@@ -85,6 +124,8 @@ __all__ = [
     "mean_theta",
     "mean_theta_from_rot6d",
     "mirror_rotvec",
+    "network_input",
+    "original_from_crop",
     "picture_from_pixels",
     "pixels_from_picture",
     "plain_theta",
@@ -94,6 +135,7 @@ __all__ = [
     "quat_wxyz_from_rotvec",
     "read_mean_theta",
     "read_smpl_file",
+    "render_camera",
     "reprojection_loss",
     "rigid_transforms",
     "rot6d_from_rotmat",
@@ -102,7 +144,9 @@ __all__ = [
     "rotmat_from_rotvec",
     "rotvec_from_quat_wxyz",
     "rotvec_from_rotmat",
+    "scale_picture",
     "shape_prior",
     "smooth_bodies",
+    "square_round_box",
     "theta_details",
 ]

@@ -11,13 +11,26 @@ from limner.body import (
     HMR,
     HMR_NETWORKS,
     SMPL,
+    Augmentation,
     BodyDiscriminator,
+    augmented_crop,
     body_from_hmr_weights,
+    box_cut,
+    camera_in_other_crop,
+    cameras_in_crop_pixels,
+    cameras_of_original,
+    crop_of_keypoints,
+    cut_crop,
     mean_theta,
     mean_theta_from_rot6d,
+    network_input,
+    original_from_crop,
     plain_theta,
+    render_camera,
     rotmat_from_rot6d,
     rotmat_from_rotvec,
+    scale_picture,
+    square_round_box,
     theta_details,
 )
 from limner.losses import (
@@ -29,6 +42,7 @@ from limner.losses import (
     keypoints_l1_loss,
     parameters_loss,
 )
+from limner.metrics import align_by_root, align_similar, mpjpe, pa_mpjpe
 
 from ..cases import Adapter, Case
 from .mesh import body_data
@@ -222,16 +236,111 @@ def train_losses_pytorch_hmr(case: Case) -> Outputs:
     }
 
 
+def preprocess(case: Case) -> Outputs:
+    inputs = case.inputs
+    results: Outputs = {}
+    for name in inputs:
+        kind, _, number = name.partition("_")
+        if kind == "scale":
+            crop = cut_crop(inputs["image"], float(inputs[name][0]), inputs[f"center_{number}"])
+            norm = network_input(crop.image).transpose(1, 2, 0)
+            results |= {f"crop_{number}": crop.image, f"norm_{number}": norm}
+            results |= {f"start_{number}": crop.start_xy, f"end_{number}": crop.end_xy}
+        elif kind == "factor":
+            scaled, actual_xy = scale_picture(inputs["image"], float(inputs[name][0]))
+            results |= {f"resized_{number}": scaled, f"actual_{number}": actual_xy[::-1]}
+    if "openpose" in inputs:
+        scale, center = crop_of_keypoints(inputs["openpose"])
+        results |= {"openpose_scale": [scale], "openpose_center": center}
+    return results
+
+
+def get_original(case: Case) -> Outputs:
+    inputs = case.inputs
+    start, scale = inputs["start_pt"], float(inputs["scale"][0])
+    camera = render_camera(inputs["cam"], start, scale)
+    return {
+        "cam_for_render": [camera.focal_px, *camera.center_px],
+        "vert_shifted": inputs["verts"] + camera.translation,
+        "kp_original": original_from_crop(inputs["joints"], start, scale),
+    }
+
+
+def impersonator_cameras(case: Case) -> Outputs:
+    inputs = case.inputs
+    boxes = [crop_of_keypoints(person[None], threshold=0.1) for person in inputs["kp"]]
+    original = cameras_of_original(inputs["cam"], inputs["scale_150"], inputs["start_150"])
+    side = case.spec["outputs"]["proc_image"]["shape"][0]
+    x, y, scale = inputs["bbox"]
+    crop = cut_crop(inputs["image"], scale, np.array([x, y]), size=side, margin=side)
+    center = crop.center_xy + crop.margin - crop.start_xy
+    return {
+        "bbox_param": [[*center, scale] for scale, center in boxes],
+        "cam_denormalized": cameras_in_crop_pixels(inputs["cam"]),
+        "cam_orig": original,
+        "cam_crop": camera_in_other_crop(original, inputs["scale_proc"], inputs["start_proc"], size=side),
+        "proc_image": crop.image,
+        "proc_start": crop.start_xy,
+        "proc_center": center,
+        "proc_shape": crop.scaled_hw,
+        "noproc_start": crop.start_xy,
+        "noproc_center": center,
+    }
+
+
+def train_preprocess(case: Case) -> Outputs:
+    inputs = case.inputs
+    change = Augmentation(tuple(inputs["shift"]), inputs["scale"][0], bool(inputs["flip"][0]))
+    label, pose, joints = inputs["label"], inputs["pose"], inputs["gt3d"]
+    sample = augmented_crop(inputs["image"], label, inputs["center"], change, pose=pose, joints=joints)
+    return {"crop": sample.image, "label": sample.label, "pose": sample.pose, "gt3d": sample.joints}
+
+
+def pytorch_hmr_crop(case: Case) -> Outputs:
+    inputs = case.inputs
+    corners = square_round_box(inputs["left_top"], inputs["right_bottom"], inputs["scale"])
+    cut, resized = box_cut(inputs["image"], *corners)
+    keypoints = inputs["kps"].copy()
+    keypoints[:, :2] = 2 * (keypoints[:, :2] - corners[0]) / (corners[1] - corners[0]) - 1
+    return {
+        "cut_left_top": corners[0],
+        "cut_right_bottom": corners[1],
+        "cut": cut,
+        "resized": resized,
+        "norm": network_input(resized),
+        "kps_out": keypoints,
+    }
+
+
+def evaluation(case: Case) -> Outputs:
+    inputs = case.inputs
+    # The case is in millimetres, our scores multiply metres by 1000.
+    errors, errors_pa = mpjpe(inputs["pred"], inputs["gt"]) / 1000, pa_mpjpe(inputs["pred"], inputs["gt"]) / 1000
+    results: Outputs = {"aligned": align_by_root(inputs["gt"])}
+    results["procrustes"] = align_similar(inputs["pred"], inputs["gt"])
+    results |= {"errors": errors, "errors_pa": errors_pa, "mpjpe": [errors.mean()], "pa_mpjpe": [errors_pa.mean()]}
+    # The reference's points are columns here.
+    results["procrustes_2d"] = align_similar(inputs["a2"].T, inputs["b2"].T).T
+    results["procrustes_3x3"] = align_similar(inputs["a3"].T, inputs["b3"].T).T
+    return results
+
+
 ADAPTERS: dict[str, Adapter] = {
     "mesh/discriminator": discriminator,
+    "mesh/evaluation": evaluation,
+    "mesh/get_original": get_original,
     "mesh/hmr_preact_resnet50": hmr_preact_resnet50,
     "mesh/hmr_tf_checkpoint": hmr_tf_checkpoint,
+    "mesh/impersonator_cameras": impersonator_cameras,
     "mesh/losses": losses,
     "mesh/losses_pytorch_hmr": losses_pytorch_hmr,
     "mesh/mean_theta": mean,
+    "mesh/preprocess": preprocess,
     "mesh/published_mean": published_mean,
+    "mesh/pytorch_hmr_crop": pytorch_hmr_crop,
     "mesh/pytorch_hmr_discriminator": pytorch_hmr_discriminator,
     "mesh/pytorch_hmr_generator": pytorch_hmr_generator,
     "mesh/rot6d": rot6d,
     "mesh/train_losses_pytorch_hmr": train_losses_pytorch_hmr,
+    "mesh/train_preprocess": train_preprocess,
 }
