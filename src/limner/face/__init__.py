@@ -7,20 +7,52 @@ what they hold.
 Papers: Karras et al. 2020 (StyleGAN2); Richardson et al. 2021 (pSp); Deng et al. 2019 (ArcFace).
 """
 
-from limner.face.arcface import ArcFace, ir_101, ir_se50
-from limner.face.encoder import (
-    Encoder,
-    GradualStyleEncoder,
-    LastLayerRowsEncoder,
-    LastLayerStyleEncoder,
-    build_encoder,
+from limner.face.align import (
+    ALIGNED_SIDE,
+    ARCFACE_POINTS,
+    AlignedFace,
+    align_ffhq,
+    arcface_matrix,
+    cut_quad,
+    face_quad,
+    warp_arcface,
 )
+from limner.face.arcface import ArcFace, ir_101, ir_se50
+from limner.face.encoder import Encoder, GradualStyleEncoder, LastLayerRowsEncoder, LastLayerStyleEncoder, build_encoder
 from limner.face.layers import EqualConv2d, EqualLinear, ModulatedConv2d, StyledConv, ToRGB
+from limner.face.mtcnn import OutputNet, ProposalNet, RefineNet, cut_out, make_square, move_boxes, proposals, suppress
 from limner.face.ops import Blur, Downsample, Upsample, fused_leaky_relu, set_form, upfirdn2d
 from limner.face.psp import Psp, PspConfig, StartReport, load_psp, mix_rows, psp_config, start_psp
+from limner.face.resample import resize_8bit, warp_affine_8bit, warp_quad
 from limner.face.stylegan2 import Generator, GeneratorConfig, generator_config, load_generator
+from limner.face.tasks import (
+    LABEL_COLOURS,
+    LABELS,
+    UPSCALE_FACTORS,
+    bicubic_taps,
+    draw_factor,
+    face_tensor,
+    grey,
+    label_tensor,
+    low_resolution,
+    one_hot,
+    picture_of,
+    picture_of_labels,
+    picture_of_sketch,
+    resize_labels,
+    shrink_bicubic,
+    sketch_edges,
+    sketch_tensor,
+    upscale_tensor,
+)
 
 __all__ = [
+    "ALIGNED_SIDE",
+    "ARCFACE_POINTS",
+    "LABELS",
+    "LABEL_COLOURS",
+    "UPSCALE_FACTORS",
+    "AlignedFace",
     "ArcFace",
     "Blur",
     "Downsample",
@@ -33,22 +65,53 @@ __all__ = [
     "LastLayerRowsEncoder",
     "LastLayerStyleEncoder",
     "ModulatedConv2d",
+    "OutputNet",
+    "ProposalNet",
     "Psp",
     "PspConfig",
+    "RefineNet",
     "StartReport",
     "StyledConv",
     "ToRGB",
     "Upsample",
+    "align_ffhq",
+    "arcface_matrix",
+    "bicubic_taps",
     "build_encoder",
+    "cut_out",
+    "cut_quad",
+    "draw_factor",
+    "face_quad",
+    "face_tensor",
     "fused_leaky_relu",
     "generator_config",
+    "grey",
     "ir_101",
     "ir_se50",
+    "label_tensor",
     "load_generator",
     "load_psp",
+    "low_resolution",
+    "make_square",
     "mix_rows",
+    "move_boxes",
+    "one_hot",
+    "picture_of",
+    "picture_of_labels",
+    "picture_of_sketch",
+    "proposals",
     "psp_config",
+    "resize_8bit",
+    "resize_labels",
     "set_form",
+    "shrink_bicubic",
+    "sketch_edges",
+    "sketch_tensor",
     "start_psp",
+    "suppress",
     "upfirdn2d",
+    "upscale_tensor",
+    "warp_affine_8bit",
+    "warp_arcface",
+    "warp_quad",
 ]
