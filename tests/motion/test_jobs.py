@@ -33,6 +33,7 @@ def _prepared(monkeypatch: pytest.MonkeyPatch, actor: Actor, cut_out: Actor) -> 
     bodies = standing(FRAMES)
     bodies.rotvec[:, 16, 2] += 0.2 * np.arange(FRAMES)
     monkeypatch.setattr(Actor, "prepare", prepare)
+    monkeypatch.setattr(jobs, "_check_motion", lambda _: None)
     monkeypatch.setattr(jobs, "read_driver", lambda *_, **__: Driver(bodies, RATE, None, 2))
 
 
@@ -215,3 +216,10 @@ def test_swap_names_unknown_parts(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="got hat"):
         swap("photo.jpg", "clothes.jpg", tmp_path / "out.png", parts=["hat"])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bad_motion_is_refused_before_the_photo_is_prepared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    monkeypatch.setattr(Actor, "prepare", lambda *_, **__: pytest.fail("the motion is checked before the work"))
+    with pytest.raises(LimnerError, match="does not exist"):
+        imitate("me.jpg", tmp_path / "missing.bvh", tmp_path / "out.mp4")

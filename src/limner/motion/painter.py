@@ -160,7 +160,7 @@ def _paint_layer(
     alpha = _alpha(appearance, photo_alpha, xy, covered, on_skin[..., 2], outer, reach) * (1 - on_skin[..., 11])
     place = np.where(covered[..., None], on_skin[..., 7:10], outer.place)
     unturned = np.where(covered, on_skin[..., 12], outer.unturned)
-    still = _still(appearance, xy, place, window, figure) * cv2.blur(unturned * (outer.distance <= reach), (5, 5))
+    still = _still(appearance, xy, place, window, figure) * cv2.blur(unturned, (5, 5))
     colour, alpha = _as_in_photo(appearance, colour, alpha, still, window)
     return _Part(colour, alpha, still, np.where(covered, on_skin[..., 10], outer.share))
 
