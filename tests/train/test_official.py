@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
+from scipy.io import savemat
 
-from limner.train import ConfigError, load_pose_config
+from limner.media import write_image
+from limner.pose import SKELETONS
+from limner.train import ConfigError, config_of_run, evaluate_pose, load_pose_config, read_metrics, train_pose
 
 STAGES = {2: (1, 2), 3: (4, 3), 4: (3, 4)}  # modules, branches
 
@@ -186,3 +191,89 @@ def test_names_what_it_cannot_do(tmp_path: Path, override: str, sentence: str) -
     with pytest.raises(ConfigError) as caught:
         load_pose_config(write(tmp_path, experiment("hrnet", "coco", (256, 192))), [override])
     assert sentence in str(caught.value)
+
+
+def small(kind: str, dataset: str) -> dict:
+    """An experiment with thin stages on tiny pictures, for one epoch."""
+    tree = experiment(kind, dataset, (64, 64), width=8)
+    for stage in (2, 3, 4):
+        tree["MODEL"]["EXTRA"][f"STAGE{stage}"] |= {"NUM_MODULES": 1, "NUM_BLOCKS": [1] * stage}
+    tree["MODEL"]["PRETRAINED"] = ""
+    tree["TRAIN"] |= {"END_EPOCH": 1, "BATCH_SIZE_PER_GPU": 4}
+    return tree | {"WORKERS": 0}
+
+
+def write_coco(root: Path) -> None:
+    rng = np.random.default_rng(0)
+    for part in ("train2017", "val2017"):
+        (root / "images" / part).mkdir(parents=True)
+        images, people = [], []
+        for number in range(1, 6):
+            write_image(root / "images" / part / f"{number:012d}.jpg", rng.integers(0, 256, (50, 60, 3), np.uint8))
+            images.append({"id": number, "width": 60, "height": 50})
+            joints = [value for x, y in rng.uniform(10, 40, (17, 2)).tolist() for value in (x, y, 2)]
+            person = {"id": number, "image_id": number, "category_id": 1, "bbox": [5, 5, 40, 40], "area": 1000.0}
+            people.append(person | {"iscrowd": 0, "num_keypoints": 17, "keypoints": joints})
+        category = {"id": 1, "name": "person", "keypoints": list(SKELETONS["coco17"].joints), "skeleton": []}
+        tree = {"images": images, "annotations": people, "categories": [category]}
+        (root / "annotations").mkdir(exist_ok=True)
+        (root / "annotations" / f"person_keypoints_{part}.json").write_text(json.dumps(tree))
+
+
+def write_mpii(root: Path) -> None:
+    rng = np.random.default_rng(0)
+    for folder in ("annot", "images"):
+        (root / folder).mkdir(parents=True)
+    people = []
+    for number in range(5):
+        write_image(root / "images" / f"{number}.jpg", rng.integers(0, 256, (60, 60, 3), np.uint8))
+        joints = rng.uniform(10, 50, (16, 2)).tolist()
+        people.append(
+            {"image": f"{number}.jpg", "center": [30, 30], "scale": 0.3, "joints": joints, "joints_vis": [1] * 16}
+        )
+    for part in ("train", "valid"):
+        (root / "annot" / f"{part}.json").write_text(json.dumps(people))
+    names = np.empty((1, 16), object)
+    names[0] = "rank rkne rhip lhip lkne lank pelv thor neck head rwri relb rsho lsho lelb lwri".split()
+    truth = {
+        "jnt_missing": np.zeros((16, 5)),
+        "pos_gt_src": np.stack([person["joints"] for person in people], axis=2),
+        "headboxes_src": np.tile(np.array([[10.0, 20], [10, 20]])[..., None], (1, 1, 5)),
+        "dataset_joints": names,
+    }
+    savemat(root / "annot" / "gt_valid.mat", truth)
+
+
+@pytest.mark.recipe
+@pytest.mark.parametrize(
+    ("dataset", "writer", "measure"), [("coco", write_coco, "AP"), ("mpii", write_mpii, "Mean@0.1")]
+)
+def test_an_official_experiment_runs_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dataset: str, writer, measure: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    writer(tmp_path / "data" / dataset)
+    path = write(tmp_path, small("hrnet", dataset))
+    outcome = train_pose(load_pose_config(path, ["loop.device=cpu", "loop.tensorboard=false"]))
+    assert outcome.folder == Path("output") / dataset / "pose_hrnet" / "w32_256x192"
+    assert outcome.steps == 2
+    assert measure in read_metrics(outcome.folder)[-1]
+    scores = evaluate_pose(config_of_run(outcome.folder), outcome.folder)
+    assert "flip test: yes; decoding: quarter-cell shift" in scores.text
+
+
+def test_detected_boxes_are_judged_without_a_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_coco(tmp_path / "data" / "coco")
+    boxes = [
+        {"image_id": number, "category_id": 1, "bbox": [3, 4, 42, 43], "score": 0.9 - 0.1 * number}
+        for number in (1, 2, 2, 3)
+    ]
+    (tmp_path / "data" / "boxes.json").write_text(json.dumps(boxes))
+    tree = small("hrnet", "coco")
+    tree["TEST"]["USE_GT_BBOX"] = False
+    outcome = train_pose(load_pose_config(write(tmp_path, tree), ["loop.device=cpu", "loop.tensorboard=false"]))
+    judged = read_metrics(outcome.folder)[-1]
+    assert "AP" in judged and "loss" not in judged
+    scores = evaluate_pose(config_of_run(outcome.folder), outcome.folder)
+    assert "detected" in scores.text or "boxes.json" in scores.text
