@@ -238,7 +238,7 @@ def write_mpii(root: Path) -> None:
     truth = {
         "jnt_missing": np.zeros((16, 5)),
         "pos_gt_src": np.stack([person["joints"] for person in people], axis=2),
-        "headboxes_src": np.tile(np.array([[10.0, 20], [10, 20]])[..., None], (1, 1, 5)),
+        "headboxes_src": np.tile(np.array([[10.0, 10], [20, 22]])[..., None], (1, 1, 5)),
         "dataset_joints": names,
     }
     savemat(root / "annot" / "gt_valid.mat", truth)
