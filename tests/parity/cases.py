@@ -84,11 +84,16 @@ class Case:
         """The official state dict, filled by the set's rule; keys in `kept` are left to the module's own value."""
         spec, fill = self.spec["weights"], self.helper("fill.py")
         kept = set(spec.get("kept", ()))
-        prefixes = sorted(spec.get("gain_by_prefix", {}).items(), key=lambda item: -len(item[0]))
+        gain_of = spec.get("gain", 1.0)
+        by_prefix = dict(spec.get("gain_by_prefix", {}))
+        if isinstance(gain_of, dict):  # patterns such as "face.*"
+            by_prefix |= {pattern.removesuffix("*"): gain for pattern, gain in gain_of.items()}
+            gain_of = 1.0
+        prefixes = sorted(by_prefix.items(), key=lambda item: -len(item[0]))
         state = {}
         for key, shape in spec["keys"]:
             if key not in kept:
-                gain = next((g for prefix, g in prefixes if key.startswith(prefix)), spec.get("gain", 1.0))
+                gain = next((g for prefix, g in prefixes if key.startswith(prefix)), gain_of)
                 state[key] = fill.filled(key, tuple(shape), gain)
         return state
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -37,11 +38,27 @@ def tensors(case: Case) -> dict[str, Any]:
     return {k: torch.from_numpy(v) if isinstance(v, np.ndarray) else v for k, v in case.inputs.items()}
 
 
+_LARGE = 50_000_000
+_LAST_FILL: dict[str, dict[str, np.ndarray]] = {}
+
+
+def _weights(case: Case) -> dict[str, np.ndarray]:
+    """The case's weights; a large network's are kept, because most cases ask for the same and filling takes seconds."""
+    wanted = json.dumps(case.spec["weights"], sort_keys=True)
+    if wanted in _LAST_FILL:
+        return _LAST_FILL[wanted]
+    state = case.weights()
+    if sum(array.size for array in state.values()) > _LARGE:
+        _LAST_FILL.clear()
+        _LAST_FILL[wanted] = state
+    return state
+
+
 def weights_below(case: Case, prefix: str = "") -> dict[str, Tensor]:
     """The official weights of one network of the case, without its prefix."""
     return {
         key.removeprefix(prefix): torch.from_numpy(array)
-        for key, array in case.weights().items()
+        for key, array in _weights(case).items()
         if key.startswith(prefix)
     }
 
