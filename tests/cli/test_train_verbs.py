@@ -67,7 +67,7 @@ def test_a_run_and_its_judgement(run: Run, dots_yaml: Path, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("train", "pose"), "data is missing; network is missing"),
+        (("train", "pose", "loop.epochs=1"), "data is missing; network is missing"),
         (("train", "pose", "--config", "nowhere.yaml"), "no configuration at nowhere.yaml"),
         (("train", "pose", "--config", "{dots}", "lop.epochs=3"), "unknown key lop, did you mean loop?"),
         (("train", "pose", "--config", "{dots}", "epochs=3"), "unknown key epochs, did you mean loop.epochs?"),

@@ -142,6 +142,21 @@ def test_stops_after_the_step_when_asked_to_and_goes_on(straight: Path, tmp_path
     assert_same(straight, tmp_path)
 
 
+def test_stops_after_the_judgement_that_was_under_way(straight: Path, tmp_path: Path) -> None:
+    config = TinyConfig(loop=tiny_loop(checkpoint_steps=2))
+    run = start_run(config, tmp_path, {"network": tiny_network()}, {"network": config.optimiser})
+
+    def judge(run):
+        os.kill(os.getpid(), signal.SIGINT)
+        return tiny_judge(run)
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(run, TinySamples(), tiny_step, judge)
+    assert (run.position.epoch, run.position.step) == (1, STEPS)
+    train_tiny(tmp_path, config)
+    assert_same(straight, tmp_path)
+
+
 def test_parts_of_a_step_add_up_to_the_step(tmp_path: Path) -> None:
     # Norms see their own part alone, so the network has none.
     config = TinyConfig(loop=tiny_loop(epochs=2, batch=8), optimiser=OptimiserConfig("sgd", lr=1e-2))

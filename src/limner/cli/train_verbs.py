@@ -38,7 +38,7 @@ def options() -> None:
     """Train networks."""
 
 
-@app.command()
+@app.command(no_args_is_help=True)
 @verb
 def pose(
     overrides: Overrides = None,

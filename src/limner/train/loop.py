@@ -164,6 +164,8 @@ def fit(run: Run, samples: Samples, step: Step, judge: Judge, *, workers: int = 
                     _validate(run, judge)
                 position.epoch, position.epoch_step = position.epoch + 1, 0
                 save_run(run)
+                if position.epoch < settings.epochs and _agreed(run, stop.is_set())[0]:
+                    raise KeyboardInterrupt  # it came while the run was judged
     finally:
         run.log.close()
 

@@ -6,6 +6,7 @@ processes there are, as long as batch x accumulate x processes stays the same.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
@@ -104,7 +105,7 @@ def batches(
         batch_sampler=places,
         num_workers=workers,
         pin_memory=pin,
-        worker_init_fn=_one_thread,
+        worker_init_fn=_prepare_worker,
         collate_fn=_collated,
         generator=torch.Generator(),
     )
@@ -114,9 +115,12 @@ def batches(
         yield batch
 
 
-def _one_thread(worker: int) -> None:
+def _prepare_worker(worker: int) -> None:
     import cv2
 
+    # Ctrl-C reaches every process of a terminal; the run itself stops its workers, after the step under way.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
 
