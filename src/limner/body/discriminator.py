@@ -138,8 +138,8 @@ class BodyDiscriminator(nn.Module):
             WeightsError: variables are missing, surplus or of another shape.
         """
         variables = checkpoint if isinstance(checkpoint, Mapping) else read_tensorflow_variables(checkpoint)
-        state = tensors_by_our_names(variables, DISCRIMINATOR_NAMES, _NOT_THE_ADVERSARY)
-        return load_strictly(self, state, source_name(checkpoint))
+        state = tensors_by_our_names(variables, DISCRIMINATOR_NAMES)
+        return load_strictly(self, state, source_name(checkpoint), ignored=_NOT_THE_ADVERSARY)
 
 
 def _our_key(key: str) -> str:

@@ -123,8 +123,8 @@ class HMR(nn.Module):
             WeightsError: variables are missing, surplus or of another shape.
         """
         variables = checkpoint if isinstance(checkpoint, Mapping) else read_tensorflow_variables(checkpoint)
-        state = tensors_by_our_names(variables, NETWORK_NAMES, _NOT_THE_NETWORK)
-        return load_strictly(self, state, source_name(checkpoint))
+        state = tensors_by_our_names(variables, NETWORK_NAMES)
+        return load_strictly(self, state, source_name(checkpoint), ignored=_NOT_THE_NETWORK)
 
     def official_state(self) -> dict[str, Tensor]:
         """Return the weights under the keys of `hmr_tf2pt.pth`, without the body's."""

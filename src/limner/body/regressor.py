@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -163,9 +164,10 @@ def read_mean_theta(path: str | Path) -> Float64[ndarray, "85"]:
 
 def _read_npz(path: Path) -> Mapping[str, ndarray]:
     try:
-        with np.load(path, allow_pickle=False) as content:
+        # Opened here, because numpy leaves the file open when it holds no archive.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
             return {name: np.asarray(content[name], np.float64) for name in content.files if name in _NAMES}
-    except (OSError, ValueError, EOFError, AttributeError) as error:
+    except (OSError, ValueError, EOFError, AttributeError, TypeError, BadZipFile) as error:
         raise FileProblem(f"{path} is no npz file that can be read: it is damaged or of another kind") from error
 
 

@@ -27,7 +27,6 @@ _Target = tuple[str, Callable[[ndarray], ndarray]]
 
 _UNITS = (3, 4, 6, 3)
 _NORM = {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean", "moving_variance": "running_var"}
-_LAYER = {"weights": "weight", "biases": "bias"}
 # What an optimiser leaves beside a variable, and what a trainer counts.
 _SLOTS = ("/Adam", "/Adam_1", "/Momentum", "/RMSProp", "/RMSProp_1", "/ExponentialMovingAverage")
 _COUNTERS = ("global_step", "beta1_power", "beta2_power")
@@ -106,15 +105,16 @@ DISCRIMINATOR_NAMES = _discriminator_names()
 """The same for the discriminator."""
 
 
-def tensors_by_our_names(
-    variables: Variables, names: Mapping[str, _Target], others: tuple[str, ...]
-) -> dict[str, Tensor]:
-    """Return the variables as tensors under our keys; unknown ones keep their names, for the strict load to refuse.
+def tensors_by_our_names(variables: Variables, names: Mapping[str, _Target]) -> dict[str, Tensor]:
+    """Return the variables as tensors under our keys.
 
     Args:
-        variables: arrays by TensorFlow's names; what optimisers leave beside them is dropped.
-        names: `NETWORK_NAMES` or `DISCRIMINATOR_NAMES`.
-        others: prefixes of variables of the same checkpoint that belong to something else.
+        variables: arrays by TensorFlow's names; what optimisers and trainers leave beside them is dropped.
+        names: `NETWORK_NAMES` or `DISCRIMINATOR_NAMES`. Variables that are in neither keep their names and lose their
+            numbers, for the strict load to judge.
+
+    Raises:
+        WeightsError: an array has too few axes for its layer.
     """
     found = {}
     for name, array in variables.items():
@@ -124,8 +124,8 @@ def tensors_by_our_names(
             if value.ndim < 2 and turn not in (_as_it_is, _row):
                 raise WeightsError(f"the variable {name} has the shape {value.shape}, which is no layer's weights")
             found[key] = torch.from_numpy(np.ascontiguousarray(turn(value), dtype=np.float32))
-        elif not name.endswith(_SLOTS) and not name.startswith((*_COUNTERS, *others)):
-            found[name] = torch.from_numpy(np.array(array))
+        elif not name.endswith(_SLOTS) and not name.startswith(_COUNTERS):
+            found[name] = torch.empty(0)
     return found
 
 
