@@ -18,7 +18,7 @@ ROOM_NAMES = {
         Motion NobodyFound PosePredictor Raster ShapeError VideoWriter WeightsError __version__ draw_keypoints
         evaluate_self find_people fit_keypoints imitate load_body open_video rasterise read_image read_image_rgba
         read_keypoints read_motion resample_motion swap track_person view write_image write_video""",
-    "limner.api": "ClipScores FilesReport Finding Report SelfScores body doctor evaluate_self imitate pose swap view",
+    "limner.api": "ClipScores ExportReport FilesReport Finding Report SelfScores body doctor evaluate_self export imitate pose swap view",
     "limner.data": """DataReport DatasetError MpiiTruth PoseSamples missing_pictures read_coco
         read_keypoint_json read_lsp read_mpii read_mpii_truth read_picture read_samples show
         write_mpii_predictions""",
@@ -73,7 +73,8 @@ def test_importing_limner_is_light() -> None:
         "assert not heavy, heavy\n"
         "assert dict(os.environ) == before\n"
     )
-    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", script], check=False, timeout=60, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_help_loads_no_network_library() -> None:
@@ -82,4 +83,5 @@ def test_help_loads_no_network_library() -> None:
         "heavy = {'torch', 'openvino', 'numba', 'scipy', 'cv2', 'av'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
-    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", script], check=False, timeout=60, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
