@@ -1,7 +1,8 @@
 """Losses: what a network's answer costs, as differentiable functions of tensors.
 
 In: what a network gave, what was wanted, and weights. Out: one number. No units; a body's joints in metres.
-Papers: Sun et al. 2019 (HRNet); Chen et al. 2018 (hard keypoints); Kanazawa et al. 2018 (HMR).
+Papers: Sun et al. 2019 (HRNet); Chen et al. 2018 (hard keypoints); Kanazawa et al. 2018 (HMR);
+Zhang et al. 2018 (LPIPS); Richardson et al. 2021 (pSp).
 """
 
 from limner.losses.adversarial import adversary_fake_loss, adversary_real_loss
@@ -13,28 +14,50 @@ from limner.losses.body import (
     keypoints_l1_loss,
     parameters_loss,
 )
+from limner.losses.face import (
+    FACE_RECIPES,
+    FaceLosses,
+    FaceLossWeights,
+    Likeness,
+    crop_face,
+    face_features,
+    likeness,
+    w_norm,
+)
 from limner.losses.joints import joints_cross_entropy, joints_mse, joints_ohkm
+from limner.losses.lpips import Lpips
+from limner.losses.moco import MocoFeatures
 from limner.losses.motion import discriminator_loss, feature_distance, lsgan_loss, mask_loss, mask_smoothness
 from limner.losses.perceptual import VGGFeatures, perceptual_loss, style_loss
 
 __all__ = [
     "BODY_WEIGHTS",
+    "FACE_RECIPES",
     "BodyLossWeights",
+    "FaceLossWeights",
+    "FaceLosses",
+    "Likeness",
+    "Lpips",
+    "MocoFeatures",
     "VGGFeatures",
     "adversary_fake_loss",
     "adversary_real_loss",
     "align_by_hips",
+    "crop_face",
     "discriminator_loss",
+    "face_features",
     "feature_distance",
     "joints_3d_loss",
     "joints_cross_entropy",
     "joints_mse",
     "joints_ohkm",
     "keypoints_l1_loss",
+    "likeness",
     "lsgan_loss",
     "mask_loss",
     "mask_smoothness",
     "parameters_loss",
     "perceptual_loss",
     "style_loss",
+    "w_norm",
 ]

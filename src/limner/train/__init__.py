@@ -14,6 +14,7 @@ from limner.train.order import Samples
 from limner.train.pose import PoseOutcome, config_of_run, evaluate_pose, train_pose
 from limner.train.pose_judge import PoseScores
 from limner.train.pose_settings import PoseConfig, load_pose_config
+from limner.train.ranger import Ranger
 from limner.train.resume import load_weights_of_run
 from limner.train.run import Cost, Judgement, Position, Run
 from limner.train.settings import LoopConfig, OptimiserConfig, ScheduleConfig
@@ -28,6 +29,7 @@ __all__ = [
     "PoseOutcome",
     "PoseScores",
     "Position",
+    "Ranger",
     "Run",
     "Samples",
     "ScheduleConfig",
