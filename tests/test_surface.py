@@ -18,7 +18,8 @@ ROOM_NAMES = {
         Motion NobodyFound PosePredictor Raster ShapeError VideoWriter WeightsError __version__ draw_keypoints
         evaluate_self find_people fit_keypoints imitate load_body open_video rasterise read_image read_image_rgba
         read_keypoints read_motion resample_motion swap track_person view write_image write_video""",
-    "limner.api": "ClipScores ExportReport FilesReport Finding Report SelfScores body doctor evaluate_self export imitate pose swap view",
+    "limner.api": """ClipScores ExportReport FilesReport Finding Report SelfScores body doctor evaluate_self export
+        imitate pose swap view""",
     "limner.data": """DataReport DatasetError MpiiTruth PoseSamples missing_pictures read_coco
         read_keypoint_json read_lsp read_mpii read_mpii_truth read_picture read_samples show
         write_mpii_predictions""",

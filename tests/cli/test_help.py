@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from limner import __version__, api
-from limner.cli import jobs, scores, writers
+from limner.cli import export_verbs, jobs, scores, writers
 
 from .conftest import Outcome
 
@@ -20,12 +20,14 @@ VERBS = {
     ("imitate",): ("PHOTO", "MOTION", "--output", "--camera", "--background", "--frame-rate", "--start", "--end"),
     ("view",): ("PHOTO", "--frames", "--angles", "--elevation"),
     ("swap",): ("PHOTO", "CLOTHES", "--parts", "--motion", "--clothes-person"),
-    ("pose",): ("INPUT...", "--draw", "--skeleton", "--person"),
+    ("pose",): ("INPUT...", "--draw", "--skeleton", "--person", "--weights", "--format", "--smooth"),
     ("body",): ("INPUT...", "--draw", "--body"),
     ("eval", "motion"): ("--self", "--max-frames"),
     ("weights", "list"): ("--json",),
     ("weights", "show"): ("NAME",),
     ("weights", "verify"): ("--json",),
+    ("weights", "import"): ("NAME", "FILE", "--precision"),
+    ("export",): ("NAME", "--format", "--tolerance"),
     ("doctor",): ("--json",),
 }
 
@@ -59,6 +61,7 @@ def test_version(run: Run) -> None:
         (writers.pose, "pose"),
         (writers.body, "body"),
         (scores.motion, "evaluate_self"),
+        (export_verbs.export, "export"),
     ],
 )
 def test_a_verb_takes_what_its_function_takes(verb: Callable, function: str) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from limner.api.body_files import body
     from limner.api.evaluation import ClipScores, SelfScores, evaluate_self
+    from limner.api.export import ExportReport, export
     from limner.api.health import Finding, doctor
     from limner.api.inputs import FilesReport
     from limner.api.pose_files import pose
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ClipScores",
+    "ExportReport",
     "FilesReport",
     "Finding",
     "Report",
@@ -25,6 +27,7 @@ __all__ = [
     "body",
     "doctor",
     "evaluate_self",
+    "export",
     "imitate",
     "pose",
     "swap",
@@ -35,6 +38,7 @@ __all__ = [
 _HOMES = {
     "limner.api.body_files": ("body",),
     "limner.api.evaluation": ("ClipScores", "SelfScores", "evaluate_self"),
+    "limner.api.export": ("ExportReport", "export"),
     "limner.api.health": ("Finding", "doctor"),
     "limner.api.inputs": ("FilesReport",),
     "limner.api.pose_files": ("pose",),

@@ -36,7 +36,7 @@ _BASE = {
 _EXTRAS = {
     "train": ("accelerate", "accelerate", "trains networks"),
     "eval": ("scikit-image", "skimage", "checks the scores against a second implementation"),
-    "export": ("trimesh", "trimesh", "writes meshes"),
+    "export": ("onnxruntime", "onnxruntime", "writes and runs ONNX networks, with trimesh meshes"),
     "cuda": ("warp-lang", "warp", "draws meshes on CUDA"),
     "provenance": ("c2pa-python", "c2pa", "signs outputs with a C2PA manifest"),
 }

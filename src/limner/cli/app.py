@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from limner import __version__
-from limner.cli import checkup, data_verbs, jobs, scores, train_verbs, weight_verbs, writers
+from limner.cli import checkup, data_verbs, export_verbs, jobs, scores, train_verbs, weight_verbs, writers
 
 app = typer.Typer(
     name="limner",
@@ -40,6 +40,7 @@ app.command()(jobs.view)
 app.command()(jobs.swap)
 app.command()(writers.pose)
 app.command()(writers.body)
+app.command()(export_verbs.export)
 app.command()(checkup.doctor)
 app.add_typer(scores.app, name="eval")
 app.add_typer(weight_verbs.app, name="weights")

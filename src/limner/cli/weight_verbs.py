@@ -1,31 +1,34 @@
-"""The verb weights: which weight files there are, whether they are whole, and what may be done with them."""
+"""The verb weights: which weight files there are, whether they are whole, what may be done with them; import."""
 
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from limner.checks import WeightsError
 from limner.cli.outcome import FAILED, print_json, verb
-from limner.weights import file_path, list_weights, weight_record
+from limner.types import LicenceName, PrecisionName
+from limner.weights import file_path, list_weights, weight_record, weights_folder
 
-app = typer.Typer(help="List, check and explain the weight files.", no_args_is_help=True)
+app = typer.Typer(help="List, check, explain and import weight files.", no_args_is_help=True)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
+Licence = Annotated[LicenceName, typer.Option(help="commercial: only those that are known to allow commercial use.")]
 
 
 @app.callback()
 def options() -> None:
-    """List, check and explain the weight files."""
+    """List, check, explain and import weight files."""
 
 
 @app.command("list")
 @verb
-def list_all(as_json: AsJson = False) -> None:
+def list_all(licence: Licence = "any", as_json: AsJson = False) -> None:
     """List the weight files: name, network, licence, and whether they may be used commercially."""
-    records = list_weights()
+    records = [record for record in list_weights() if licence == "any" or record.commercial == "yes"]
     if as_json:
         print_json(records)
         return
@@ -69,6 +72,32 @@ def verify(
             typer.echo(f"{name}: {problem or 'whole'}")
     if any(problems.values()):
         raise typer.Exit(FAILED)
+
+
+@app.command("import")
+@verb
+def import_file(
+    name: Annotated[
+        str,
+        typer.Argument(metavar="NAME", help="Which published weights, such as hrnet-w32-coco.", show_default=False),
+    ],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file as downloaded.", show_default=False)],
+    *,
+    precision: Annotated[PrecisionName, typer.Option(help="fp16 halves the file that is kept.")] = "fp32",
+    as_json: AsJson = False,
+) -> None:
+    """Check a published checkpoint and keep it, converted, for use by name.
+
+    Nothing in the file is run; it must fit the network key by key. Weights are kept in $LIMNER_WEIGHTS, else in the
+    user's data folder.
+    """
+    from limner.pose import import_weights
+
+    record = import_weights(name, file, precision=precision)
+    if as_json:
+        print_json(record)
+    else:
+        typer.echo(f"{weights_folder() / record.file}: {record.network}, sha256 {record.sha256[:12]}...")
 
 
 def _problem(name: str) -> str:

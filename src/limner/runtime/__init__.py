@@ -12,11 +12,21 @@ from typing import TYPE_CHECKING, Any
 
 from limner.runtime.modules import TorchNetwork, convert_module
 from limner.runtime.network import Network, cache_folder, load_network
+from limner.runtime.onnx_network import OnnxNetwork, write_onnx
 
 if TYPE_CHECKING:
     from limner.runtime.numba_network import NumbaNetwork
 
-__all__ = ["Network", "NumbaNetwork", "TorchNetwork", "cache_folder", "convert_module", "load_network"]
+__all__ = [
+    "Network",
+    "NumbaNetwork",
+    "OnnxNetwork",
+    "TorchNetwork",
+    "cache_folder",
+    "convert_module",
+    "load_network",
+    "write_onnx",
+]
 
 
 def __getattr__(name: str) -> Any:

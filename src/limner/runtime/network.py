@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import os
 from collections.abc import Sequence
@@ -21,10 +22,11 @@ if TYPE_CHECKING:
     from torch import nn
 
     from limner.runtime.numba_network import NumbaNetwork
+    from limner.runtime.onnx_network import OnnxNetwork
 
 _logger = logging.getLogger(__name__)
 
-_RUNTIMES = ("auto", "numba", "openvino", "torch")
+_RUNTIMES = ("auto", "numba", "openvino", "torch", "onnxruntime")
 
 
 class Network:
@@ -58,15 +60,16 @@ def load_network(
     input_shape: Sequence[int] | None = None,
     runtime: RuntimeName = "auto",
     threads: int | None = None,
-) -> Network | NumbaNetwork | TorchNetwork:
+) -> Network | NumbaNetwork | OnnxNetwork | TorchNetwork:
     """Make a network ready to run.
 
     Args:
         source: a network file (tflite, ONNX or OpenVINO's own), or a torch module with one input, which is copied.
         input_shape: of a module's input, batch first, -1 for any length; a file has its own.
         runtime: "numba" runs a module of plain convolutions, such as HRNet, by limner's own kernels, the fastest on a
-            CPU; "openvino" runs any on the CPU; "torch" runs a module as it is, where it lies. "auto" takes torch for a
-            module on a GPU, else numba where it can, else OpenVINO.
+            CPU; "openvino" runs any on the CPU; "onnxruntime" runs modules and ONNX files, with the extra `export`;
+            "torch" runs a module as it is, where it lies. "auto" takes torch for a module on a GPU, else numba where it
+            can, else OpenVINO, and ONNX Runtime where OpenVINO is missing.
         threads: how many threads one call may use; None takes all cores.
 
     Returns:
@@ -76,6 +79,7 @@ def load_network(
         FileProblem: there is no such file.
         WeightsError: the file is no network that OpenVINO can read, or it cannot run the module.
         InputError: the runtime cannot run this source, or a module comes without a shape.
+        MissingExtra: ONNX Runtime is asked for, or needed, and not installed.
     """
     if threads is not None and threads < 1:
         raise InputError(f"threads must be at least 1, got {threads}")
@@ -83,9 +87,13 @@ def load_network(
         raise InputError(f"no runtime here is called {runtime!r}; there are {', '.join(_RUNTIMES)}")
     if not isinstance(source, str | os.PathLike):
         return _load_module(source, input_shape, runtime, threads)
-    if runtime not in ("auto", "openvino"):
+    if runtime not in ("auto", "openvino", "onnxruntime"):
         raise InputError(f"{runtime} runs modules, not network files such as {source}")
     path = check_file(source, "network file")
+    if runtime == "onnxruntime" or (runtime == "auto" and path.suffix == ".onnx" and not has_openvino()):
+        from limner.runtime.onnx_network import OnnxNetwork
+
+        return OnnxNetwork(path, threads)
     core = _core()
     try:
         model = core.read_model(str(path))
@@ -96,7 +104,7 @@ def load_network(
 
 def _load_module(
     module: nn.Module, input_shape: Sequence[int] | None, runtime: RuntimeName, threads: int | None
-) -> Network | NumbaNetwork | TorchNetwork:
+) -> Network | NumbaNetwork | OnnxNetwork | TorchNetwork:
     if input_shape is None:
         raise InputError("a module needs its input_shape, such as (-1, 3, 256, 192)")
     is_on_cpu = all(parameter.device.type == "cpu" for parameter in module.parameters())
@@ -114,8 +122,17 @@ def _load_module(
         except NotExpressible as error:
             if runtime == "numba":
                 raise InputError(f"limner's own kernels cannot run this {type(module).__name__}: {error}") from error
+    if runtime == "onnxruntime" or (runtime == "auto" and not has_openvino()):
+        from limner.runtime.onnx_network import read_onnx_module
+
+        return read_onnx_module(module, input_shape, cache_folder(), threads)
     core = _core()
     return Network(_compile(core, read_module(core, module, input_shape, cache_folder()), threads))
+
+
+def has_openvino() -> bool:
+    """Whether OpenVINO is installed."""
+    return importlib.util.find_spec("openvino") is not None
 
 
 def cache_folder() -> Path | None:
