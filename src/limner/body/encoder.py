@@ -10,6 +10,7 @@ Sources: Kanazawa et al. 2018 (HMR); He et al. 2016b, "Identity Mappings in Deep
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import TypeAlias
 
 import torch
 from jaxtyping import Float
@@ -27,8 +28,11 @@ Features = Float[Tensor, "B D"]
 
 _COUNTS = (3, 4, 6, 3)  # blocks of the four stages
 _STEP = 32  # pictures' sides must be multiples of it, so that no map has half a pixel
-# TensorFlow averages with 0.997 where torch counts the share of the new value.
-_NORM = {"eps": 1e-5, "momentum": 0.003}
+_MOMENTUM = 0.003  # the share of a new value, where TensorFlow counts that of the old, 0.997
+
+
+def _norm(channels: int) -> nn.BatchNorm2d:
+    return nn.BatchNorm2d(channels, eps=1e-5, momentum=_MOMENTUM)
 
 
 class PreactBottleneck(nn.Module):
@@ -42,11 +46,11 @@ class PreactBottleneck(nn.Module):
         super().__init__()
         outputs = 4 * planes
         self.stride = stride
-        self.bn1 = nn.BatchNorm2d(inputs, **_NORM)
+        self.bn1 = _norm(inputs)
         self.conv1 = nn.Conv2d(inputs, planes, 1, bias=False)
-        self.bn2 = nn.BatchNorm2d(planes, **_NORM)
+        self.bn2 = _norm(planes)
         self.conv2 = nn.Conv2d(planes, planes, 3, stride, 1, bias=False)
-        self.bn3 = nn.BatchNorm2d(planes, **_NORM)
+        self.bn3 = _norm(planes)
         self.conv3 = nn.Conv2d(planes, outputs, 1)
         self.shortcut = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride)) if inputs != outputs else None
 
@@ -81,7 +85,7 @@ class PreactResNet50(nn.Module):
             units.append(PreactBottleneck(4 * planes, planes, stride=2 if stage < 3 else 1))
             self.add_module(f"layer{stage + 1}", nn.Sequential(*units))
             channels = 4 * planes
-        self.post_bn = nn.BatchNorm2d(channels, **_NORM)
+        self.post_bn = _norm(channels)
 
     def forward(self, image: Image) -> Features:
         """Return 2048 features a picture.
@@ -152,7 +156,7 @@ class HRNetEncoder(nn.Module):
             raise InputError(f"the light encoder needs the table of an HRNet, got {type(found).__name__}")
         self.num_features = num_features
         self.trunk = HRNet(found)
-        self.trunk.final_layer = nn.Identity()
+        self.trunk.add_module("final_layer", nn.Identity())
         widths = (found.stage4.widths[0], num_features // 4, num_features // 2, num_features)
         layers = [
             (nn.Conv2d(a, b, 3, 2, 1, bias=False), nn.BatchNorm2d(b), nn.ReLU(inplace=True))
@@ -170,10 +174,16 @@ class HRNetEncoder(nn.Module):
         return self.gather(self.trunk(image)).mean((2, 3))
 
 
-ENCODERS = {"preact-resnet50": PreactResNet50, "resnet50": ResNet50, "hrnet-light": HRNetEncoder}
+Encoder: TypeAlias = PreactResNet50 | ResNet50 | HRNetEncoder
+
+ENCODERS: dict[EncoderName, type[Encoder]] = {
+    "preact-resnet50": PreactResNet50,
+    "resnet50": ResNet50,
+    "hrnet-light": HRNetEncoder,
+}
 
 
-def build_encoder(name: EncoderName) -> PreactResNet50 | ResNet50 | HRNetEncoder:
+def build_encoder(name: EncoderName) -> Encoder:
     """Return a new encoder by its name.
 
     Raises:

@@ -35,6 +35,7 @@ class Regressor(nn.Module):
 
     Attributes:
         mean_theta: where the correction starts; a parameter if `train_mean`, else a buffer.
+        num_features: width of the features.
         num_iterations: corrections (published: 3).
     """
 
@@ -54,24 +55,19 @@ class Regressor(nn.Module):
             raise InputError(f"a regressor needs at least one correction, got num_iterations {num_iterations}")
         start = plain_theta() if mean is None else mean
         check_shape(start, "the mean theta", (NUM_THETA,))
-        self.num_iterations = num_iterations
+        self.num_features, self.num_iterations = num_features, num_iterations
         value = torch.tensor(np.asarray(start, np.float32))
         # Published: the original trains it and keeps it in its checkpoint; the other two hold it fixed.
         if train_mean:
             self.mean_theta = nn.Parameter(value)
         else:
             self.register_buffer("mean_theta", value)
-        self.fc_blocks = nn.ModuleDict(
-            {
-                "fc1": nn.Linear(num_features + NUM_THETA, hidden),
-                "fc2": nn.Linear(hidden, hidden),
-                "fc3": nn.Linear(hidden, NUM_THETA),
-            }
-        )
+        first, last = nn.Linear(num_features + NUM_THETA, hidden), nn.Linear(hidden, NUM_THETA)
+        self.fc_blocks = nn.ModuleDict({"fc1": first, "fc2": nn.Linear(hidden, hidden), "fc3": last})
         self.dropout = nn.Dropout(0.5)
         # The first guess stays near the mean: variance scaling with factor 0.01, which is Xavier with a gain of 0.1.
-        nn.init.xavier_uniform_(self.fc_blocks["fc3"].weight, gain=0.1)
-        nn.init.zeros_(self.fc_blocks["fc3"].bias)
+        nn.init.xavier_uniform_(last.weight, gain=0.1)
+        nn.init.zeros_(last.bias)
 
     def forward(self, features: Float[Tensor, "B D"]) -> list[Float[Tensor, "B 85"]]:
         """Return theta after each correction.
@@ -79,8 +75,7 @@ class Regressor(nn.Module):
         Raises:
             ShapeError: the features are of another width than the regressor was made for.
         """
-        width = self.fc_blocks["fc1"].in_features - NUM_THETA
-        check_shape(features, "features", ("B", width))
+        check_shape(features, "features", ("B", self.num_features))
         theta = self.mean_theta.expand(len(features), -1)
         thetas = []
         for _ in range(self.num_iterations):
