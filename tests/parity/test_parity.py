@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,13 @@ import pytest
 from ..conftest import skip_or_fail
 from .adapters import ADAPTERS, is_still_to_come
 from .cases import DEFAULT_CASES, OWN_CASES, Case, find_cases
+
+HEAVY = 45_000_000  # numbers in a case's weights, above which filling them alone takes seconds
+
+
+def _is_heavy(folder: Path) -> bool:
+    keys = (Case(folder).spec.get("weights") or {}).get("keys") or ()
+    return sum(math.prod(shape) for _, shape in keys) > HEAVY
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -19,7 +27,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     folders = [folder for root in roots for folder in find_cases(root)]
     if not given:
         folders = [folder for folder in folders if not is_still_to_come(Case(folder).kind)]
-    metafunc.parametrize("case_folder", folders, ids=[f"{f.parent.name}/{f.name}" for f in folders])
+        # Heavy ones run with --cases or when marks are chosen, as in -m slow.
+        folders = [folder for folder in folders if metafunc.config.getoption("-m") or not _is_heavy(folder)]
+    cases = [pytest.param(folder, marks=pytest.mark.slow if _is_heavy(folder) else ()) for folder in folders]
+    metafunc.parametrize("case_folder", cases, ids=[f"{f.parent.name}/{f.name}" for f in folders])
 
 
 def test_case(case_folder: Path) -> None:
