@@ -72,7 +72,7 @@ def test_import_keeps_weights_under_their_name(tiny, precision, tolerance):
     with pytest.raises(WeightsError, match="not known to allow commercial use"):
         load_pose_model("hrnet-w32-coco", licence="commercial")
     file_path("hrnet-w32-coco").write_bytes(b"other")
-    with pytest.raises(WeightsError, match="damaged.*import them again"):
+    with pytest.raises(WeightsError, match=r"damaged.*import them again"):
         load_pose_model("hrnet-w32-coco")
 
 
@@ -162,7 +162,7 @@ class TwoWalkers:
 
     def predict(self, frame, people, skeleton=None):
         shape = np.random.default_rng(1).uniform(0, 100, (17, 2))
-        left, right = shape + [10 * self.frame, 0], shape[::-1] + [400 - 10 * self.frame, 15]
+        left, right = shape + np.array([10 * self.frame, 0]), shape[::-1] + np.array([400 - 10 * self.frame, 15])
         both = [right, left] if self.frame % 2 else [left, right]
         both = [left] if 5 <= self.frame < 8 else both
         return Keypoints(np.stack(both), np.ones((len(both), 17)), "coco17")
@@ -174,7 +174,7 @@ def test_people_keep_their_numbers():
         seen = dict(tracker.update(np.full((4, 4, 3), frame, np.uint8)))
         assert sorted(seen) == ([0] if 5 <= frame < 8 else [0, 1])
         shape = np.random.default_rng(1).uniform(0, 100, (17, 2))
-        np.testing.assert_allclose(seen[0].xy[0], shape + [10 * frame, 0], rtol=1e-5)
+        np.testing.assert_allclose(seen[0].xy[0], shape + np.array([10 * frame, 0]), rtol=1e-5)
 
 
 def test_openpose_drawing_is_black_but_for_the_skeleton():
