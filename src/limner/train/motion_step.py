@@ -213,6 +213,7 @@ class TunePair:
         source_mask, target_mask: (B, 1, H, W) 1 on the background, the persons grown by a pixel.
         source_head, target_head: (B, 4) boxes.
         back_of_head: (B, 1, H, W) 1 on the back of the target's head.
+        target_face: (B, 1, H, W) 1 on the target's face, where the photo's warped face is laid over; None for nowhere.
     """
 
     image: Float[Tensor, "B 3 H W"]
@@ -227,6 +228,7 @@ class TunePair:
     source_head: Int64[Tensor, "B 4"]
     target_head: Int64[Tensor, "B 4"]
     back_of_head: Float[Tensor, "B 1 H W"]
+    target_face: Float[Tensor, "B 1 H W"] | None = None
 
 
 def tune_terms(
@@ -243,11 +245,14 @@ def tune_terms(
     """
     source, target = _streams(generator, pair.source, pair.transfer, pair.source_from_target)
     made_source, made = source.over(pair.background), target.over(pair.background)
+    if pair.target_face is not None:
+        copied = pair.transfer[:, :3] * (1 - target.mask)
+        made = (1 - pair.target_face) * made + pair.target_face * copied
     target_condition, source_condition = pair.transfer[:, -3:], pair.source[:, -3:]
     on_background = target_condition[:, -1:]
     shown = made * (on_background if keep_background else 1 - on_background)
     back = warp(made, pair.target_from_source, align_corners=generator.config.align_corners)
-    cycle_source, cycle_target = _streams(
+    _, cycle_target = _streams(
         generator,
         torch.cat([shown, target_condition], dim=1),
         torch.cat([back, source_condition], dim=1),
@@ -257,8 +262,8 @@ def tune_terms(
     front = 1 - pair.back_of_head
     person = pair.image * (1 - source_condition[:, -1:])
     l1 = functional.l1_loss
-    masks = torch.cat([source.mask, target.mask, cycle_source.mask, cycle_target.mask])
-    wanted = torch.cat([pair.source_mask, pair.target_mask, pair.target_mask, pair.source_mask])
+    masks = torch.cat([source.mask, target.mask])
+    wanted = torch.cat([pair.source_mask, pair.target_mask])
     return {
         "cycle": l1(made_source, pair.image) + l1(cycled, pair.image),
         "structure": l1(made, pair.painted) + 2 * l1(back * front, person * front),
