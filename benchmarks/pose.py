@@ -4,7 +4,7 @@ Run `python benchmarks/pose.py [--rounds N]`. The musts are ratios over eager to
 threads, 1.55 for eight on one, 1.95 for the whole path of a person with a flip test (crop, both networks, mean,
 joints). Each row runs in a process of its own, because thread counts are fixed at its start. The eager side of the path
 does what the official test loop does: two calls of the network, one for each side of the mirror. The weights are made
-up, so that heatmaps have peaks; both sides must find the same joints.
+up, so that heatmaps have peaks; both sides must find the same joints. OpenVINO is timed beside them for comparison.
 """
 
 from __future__ import annotations
@@ -67,7 +67,8 @@ def network_sides(batch_size: int, threads: int) -> dict[str, Callable[[], objec
         with torch.no_grad():
             return network(tensor).numpy()
 
-    return {"eager": eager, "limner": lambda: fast(batch)[0]}
+    other = load_network(network, input_shape=batch.shape, threads=threads, runtime="openvino")
+    return {"eager": eager, "openvino": lambda: other(batch)[0], "limner": lambda: fast(batch)[0]}
 
 
 def person_sides(threads: int) -> dict[str, Callable[[], object]]:

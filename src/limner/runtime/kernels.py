@@ -93,7 +93,7 @@ def _make_tile(rows: int, width: int) -> Any:
     vectors = range(width // _LANES)
 
     @intrinsic
-    def tile(typing, a, a_row, runs, run_step, length, panel, out, out_row, bias, residual, relu):
+    def _tile(typing, a, a_row, runs, run_step, length, panel, out, out_row, bias, residual, relu):
         signature = types.void(*[types.int64] * 11)
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -124,7 +124,7 @@ def _make_tile(rows: int, width: int) -> Any:
 
         return signature, generate
 
-    return tile
+    return _tile
 
 
 _tile_wide, _tile_narrow = _make_tile(ROWS, WIDE), _make_tile(ROWS, NARROW)
