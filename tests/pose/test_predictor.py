@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from limner.checks import InputError
+from limner.checks import WeightsError
 from limner.people import Locator
 from limner.pose import SKELETONS, PosePredictor
 
@@ -21,5 +21,5 @@ def test_predict_gives_coco_joints_of_everybody(shared_data):
 
 
 def test_load_refuses_unknown_names():
-    with pytest.raises(InputError, match="no pose predictor is called 'best'"):
+    with pytest.raises(WeightsError, match="no pose weights are called 'best'"):
         PosePredictor.load("best")

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from limner.api.body_files import body
     from limner.api.evaluation import ClipScores, SelfScores, evaluate_self
-    from limner.api.export import ExportReport, export
     from limner.api.health import Finding, doctor
     from limner.api.inputs import FilesReport
+    from limner.api.network_files import ExportReport, export
     from limner.api.pose_files import pose
     from limner.motion import Report, imitate, swap, view
 
@@ -38,7 +38,7 @@ __all__ = [
 _HOMES = {
     "limner.api.body_files": ("body",),
     "limner.api.evaluation": ("ClipScores", "SelfScores", "evaluate_self"),
-    "limner.api.export": ("ExportReport", "export"),
+    "limner.api.network_files": ("ExportReport", "export"),
     "limner.api.health": ("Finding", "doctor"),
     "limner.api.inputs": ("FilesReport",),
     "limner.api.pose_files": ("pose",),
