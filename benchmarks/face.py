@@ -1,7 +1,7 @@
 """Time StyleGAN2's synthesis in its fast form against the published form: CPU time, one thread, sides taking turns.
 
-Run `python benchmarks/face.py [--rounds N] [--sizes 256 1024]`. The musts are 3 at 256 pixels and 7 at 1024. Weights are
-made up; both sides must make the same picture within a share of 2e-5 of its largest value.
+Run `python benchmarks/face.py [--rounds N] [--sizes 256 1024]`. The musts are 3 at 256 pixels and 7 at 1024. Weights
+are made up; both sides must make the same picture within a share of 2e-5 of its largest value.
 """
 
 from __future__ import annotations
