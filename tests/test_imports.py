@@ -19,7 +19,8 @@ ROOT = Path(__file__).resolve().parents[1]
 SCRIPT = """
 import importlib, importlib.abc, os, pkgutil, sys, warnings
 warnings.simplefilter("error")
-ABSENT = {"accelerate", "tensorboard", "skimage", "trimesh", "onnx", "onnxruntime", "onnxscript", "warp", "c2pa", "smplx", "anny", "pytest", "hypothesis"}
+ABSENT = {"accelerate", "tensorboard", "skimage", "trimesh", "onnx", "onnxruntime", "onnxscript", "warp",
+          "c2pa", "smplx", "anny", "pytest", "hypothesis"}
 
 class Refuse(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path=None, target=None):

@@ -20,6 +20,7 @@ from scipy.sparse import csr_matrix, vstack
 from limner.body.smpl import PARENTS, BodyData
 from limner.checks import FileProblem, check_file
 from limner.pose import SKELETONS
+from limner.types import SkeletonName
 
 __all__ = ["PART_NAMES", "load_free_body"]
 
@@ -69,7 +70,7 @@ def load_free_body(path: str | Path | None = None) -> BodyData:
     )
 
 
-def _regressor(skeleton: str, rows: dict[str, csr_matrix]) -> csr_matrix:
+def _regressor(skeleton: SkeletonName, rows: dict[str, csr_matrix]) -> csr_matrix:
     """Stack the landmarks that a skeleton's joints stand for."""
     own = _OWN_LANDMARKS.get(skeleton, {})
     prefix = "smpl_" if skeleton == "smpl24" else ""

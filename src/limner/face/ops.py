@@ -187,4 +187,4 @@ def set_form(network: nn.Module, form: SynthesisForm) -> None:
         raise InputError(f"the form of a synthesis is fast or published, got {form!r}")
     for module in network.modules():
         if hasattr(module, "form"):
-            module.form = form
+            setattr(module, "form", form)  # noqa: B010 - to the type checker a module's attributes are tensors

@@ -27,12 +27,13 @@ from limner.losses.face import (
 from limner.losses.joints import joints_cross_entropy, joints_mse, joints_ohkm
 from limner.losses.lpips import Lpips
 from limner.losses.moco import MocoFeatures
-from limner.losses.motion import discriminator_loss, feature_distance, lsgan_loss, mask_loss, mask_smoothness
+from limner.losses.motion import FOOLED, discriminator_loss, feature_distance, lsgan_loss, mask_loss, mask_smoothness
 from limner.losses.perceptual import VGGFeatures, perceptual_loss, style_loss
 
 __all__ = [
     "BODY_WEIGHTS",
     "FACE_RECIPES",
+    "FOOLED",
     "BodyLossWeights",
     "FaceLossWeights",
     "FaceLosses",

@@ -9,19 +9,51 @@ Papers: Liu et al. 2019 and 2021 (Liquid Warping GAN), Wexler et al. 2007 (compl
 
 from limner.motion.actor import Actor, resize_photo
 from limner.motion.background import fill_background
+from limner.motion.crops import crop_boxes
+from limner.motion.discriminator import DiscriminatorConfig, GlobalLocalDiscriminator, PatchDiscriminator
 from limner.motion.driver import Driver, read_driver
+from limner.motion.face_features import FACE_SIZE_HW, SphereFace
+from limner.motion.flow import warp
+from limner.motion.generator import (
+    PUBLISHED_GENERATOR,
+    SLIM_GENERATOR,
+    GeneratorConfig,
+    LiquidWarpingGenerator,
+    Painting,
+    SourceFeatures,
+)
+from limner.motion.inpainting import GatedInpainter
 from limner.motion.jobs import Report, imitate, swap, view
+from limner.motion.masks import has_area
 from limner.motion.parts import PARTS
+from limner.motion.published import PublishedOptions, PublishedPainter
 
 __all__ = [
+    "FACE_SIZE_HW",
     "PARTS",
+    "PUBLISHED_GENERATOR",
+    "SLIM_GENERATOR",
     "Actor",
+    "DiscriminatorConfig",
     "Driver",
+    "GatedInpainter",
+    "GeneratorConfig",
+    "GlobalLocalDiscriminator",
+    "LiquidWarpingGenerator",
+    "Painting",
+    "PatchDiscriminator",
+    "PublishedOptions",
+    "PublishedPainter",
     "Report",
+    "SourceFeatures",
+    "SphereFace",
+    "crop_boxes",
     "fill_background",
+    "has_area",
     "imitate",
     "read_driver",
     "resize_photo",
     "swap",
     "view",
+    "warp",
 ]

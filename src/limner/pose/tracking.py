@@ -94,11 +94,11 @@ class PeopleTracker:
             track.missed += 1
         seen = []
         for place, (keypoints, region) in enumerate(people):
-            track = matched.get(place)
-            if track is None:
-                track = _Track(self._count, keypoints, region)
-                self._tracks.append(track)
+            if place not in matched:
+                matched[place] = _Track(self._count, keypoints, region)
+                self._tracks.append(matched[place])
                 self._count += 1
+            track = matched[place]
             track.keypoints, track.region, track.missed = keypoints, region, 0
             seen.append((track.number, keypoints))
         self._tracks = [track for track in self._tracks if track.missed <= _FORGET_AFTER]

@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from limner.checks import InputError
 from limner.losses import (
+    FOOLED,
     discriminator_loss,
     feature_distance,
     lsgan_loss,
@@ -26,13 +27,15 @@ from limner.losses import (
     perceptual_loss,
     style_loss,
 )
-from limner.losses.motion import FOOLED
-from limner.motion.crops import crop_boxes
-from limner.motion.discriminator import GlobalLocalDiscriminator
-from limner.motion.face_features import FACE_SIZE_HW
-from limner.motion.flow import warp
-from limner.motion.generator import LiquidWarpingGenerator, Painting
-from limner.motion.masks import has_area
+from limner.motion import (
+    FACE_SIZE_HW,
+    GlobalLocalDiscriminator,
+    LiquidWarpingGenerator,
+    Painting,
+    crop_boxes,
+    has_area,
+    warp,
+)
 
 Features = Callable[[Tensor], Sequence[Tensor]]
 

@@ -31,9 +31,7 @@ ADAPTERS = {
 }
 
 # Kinds of systems that limner does not hold yet. The default run leaves them out; given explicitly they fail.
-STILL_TO_COME = (
-    "imitate/post_tune",
-)
+STILL_TO_COME = ("imitate/post_tune",)
 
 
 def is_still_to_come(kind: str) -> bool:
