@@ -197,7 +197,7 @@ class Generator(nn.Module):
             device = source.device if source is not None else wplus.device
             shapes = [(wplus.shape[0], 1, side, side) for side in sides]
             return [torch.randn(shape, generator=source, device=device).to(wplus) for shape in shapes]
-        if len(noise) != len(sides) or any(map_.shape[-1] != side for map_, side in zip(noise, sides, strict=False)):
+        if [map_.shape[-1] for map_ in noise] != list(sides):
             given = [tuple(map_.shape) for map_ in noise]
             raise ShapeError(f"noise needs {len(sides)} maps (B, 1, s, s) with sides {sides}, got {given}")
         return list(noise)

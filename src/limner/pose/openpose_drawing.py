@@ -47,7 +47,7 @@ def draw_openpose(size_hw: tuple[int, int], keypoints: Keypoints, *, min_score: 
 def _draw_person(canvas: RgbImage, xy: ndarray, seen: ndarray, half_width: float) -> None:
     limit = 4 * max(canvas.shape)  # joints may lie far outside
     xy = np.clip(xy, -limit, limit)
-    for (a, b), colour in zip(_LIMBS, _COLOURS, strict=False):
+    for (a, b), colour in zip(_LIMBS, _COLOURS[: len(_LIMBS)], strict=True):
         if seen[a] and seen[b]:
             _draw_limb(canvas, xy[a], xy[b], half_width, tuple(int(value * _LIMB_LIGHT) for value in colour))
     for joint in np.flatnonzero(seen):
