@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import logging
-import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,22 +11,12 @@ from limner.checks import InputError
 from limner.cli.choices import AsJson
 from limner.cli.outcome import plain, print_json, verb
 from limner.cli.progress import ProgressBar
+from limner.cli.training import Config, Overrides, RunFolder, is_first, told
 
 if TYPE_CHECKING:
     from limner.train import PoseConfig, PoseScores
 
 app = typer.Typer(help="Train networks.", no_args_is_help=True)
-
-Config = Annotated[
-    Path | None,
-    typer.Option(help="A file of configs/, of your own, or an official HRNet experiment.", show_default=False),
-]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar="[KEY=VALUE]...", help="Settings that differ, such as optimiser.lr=1e-4.", show_default=False
-    ),
-]
 
 
 @app.callback()
@@ -44,9 +30,7 @@ def pose(
     overrides: Overrides = None,
     *,
     config: Config = None,
-    run: Annotated[
-        Path | None, typer.Option(help="The run's folder.  [default: the configuration's]", show_default=False)
-    ] = None,
+    run: RunFolder = None,
     check: Annotated[bool, typer.Option("--check", help="Print the whole configuration and train nothing.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -62,9 +46,9 @@ def pose(
     if check:
         typer.echo(train.to_yaml(settings), nl=False)
         return
-    with ProgressBar() as progress, _told():
+    with ProgressBar() as progress, told():
         outcome = train.train_pose(settings, run, watch=progress)
-    if not _is_first():
+    if not is_first():
         return
     if as_json:
         print_json(outcome)
@@ -96,7 +80,7 @@ def eval_pose(
         raise InputError(f"--which must be best or last, got {which!r}")
     with ProgressBar() as progress:
         scores = train.evaluate_pose(settings, run, weights=weights, which=which, watch=progress)
-    if _is_first():
+    if is_first():
         _tell(scores, as_json)
 
 
@@ -115,30 +99,3 @@ def _tell(scores: PoseScores, as_json: bool) -> None:
         print_json({"score": scores.score, "measure": scores.score_name, **plain(scores.numbers)})
     else:
         typer.echo(scores.text)
-
-
-def _is_first() -> bool:
-    """Whether this is the process that speaks; torchrun starts several."""
-    return os.environ.get("RANK", "0") == "0"
-
-
-class _Above(logging.Handler):
-    """Prints what a run tells to standard error, above the progress bar."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        typer.echo(self.format(record), err=True)
-
-
-@contextlib.contextmanager
-def _told() -> Iterator[None]:
-    """Let the log of a run through while it runs."""
-    logger = logging.getLogger("limner.train")
-    handler, level = _Above(), logger.level
-    if _is_first():
-        logger.addHandler(handler)
-        logger.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        logger.setLevel(level)
