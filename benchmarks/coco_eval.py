@@ -12,8 +12,6 @@ import contextlib
 import copy
 import io
 import os
-import statistics
-import time
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -22,6 +20,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from limner.metrics import evaluate_coco
+from timing import cpu_ms, machine, report
 
 MUST, STRETCH = 1.9, 20
 SHARE_WITH_PEOPLE = 2693 / 5000  # of val2017's pictures
@@ -96,19 +95,16 @@ def main() -> None:
     options = parser.parse_args()
     truth, results = made_up(options.pictures)
     times: dict[str, list[float]] = {"pycocotools": [], "limner": []}
+    stats: dict[str, np.ndarray] = {}
     for _ in range(options.rounds):
         given = copy.deepcopy(truth), copy.deepcopy(results)  # pycocotools writes into what it is given
-        start = time.process_time()
-        theirs = by_pycocotools(*given)
-        times["pycocotools"].append(time.process_time() - start)
-        start = time.process_time()
-        ours = evaluate_coco(truth, results).stats
-        times["limner"].append(time.process_time() - start)
+        times["pycocotools"].append(cpu_ms(lambda given=given: stats.update(theirs=by_pycocotools(*given))))
+        times["limner"].append(cpu_ms(lambda: stats.update(ours=evaluate_coco(truth, results).stats)))
+    gap = np.abs(stats["ours"] - stats["theirs"]).max()
+    print(f"{machine()}; one thread")
     print(f"{len(truth['annotations'])} people and {len(results)} results in {options.pictures} pictures")
-    for name, taken in times.items():
-        print(f"  {name:12} min {min(taken):8.3f} s   median {statistics.median(taken):8.3f} s")
-    ratio = min(times["pycocotools"]) / min(times["limner"])
-    print(f"  ratio {ratio:.1f} (must {MUST}, stretch {STRETCH}); largest difference {np.abs(ours - theirs).max():.1e}")
+    print(f"  largest difference {gap:.1e}")
+    report(times, slow="pycocotools", fast="limner", must=MUST, stretch=STRETCH)
 
 
 if __name__ == "__main__":

@@ -8,19 +8,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import statistics
-import time
-from collections.abc import Callable
+from typing import Literal
 
 os.environ["OMP_NUM_THREADS"] = "1"
 
+from timing import cpu_times, machine, report
+
 MUST = {256: 3.0, 1024: 7.0}
-
-
-def cpu_seconds(work: Callable[[], object]) -> float:
-    start = time.process_time()
-    work()
-    return time.process_time() - start
 
 
 def synthesis(size: int, rounds: int) -> None:
@@ -32,23 +26,17 @@ def synthesis(size: int, rounds: int) -> None:
     torch.manual_seed(0)
     generator = Generator(GeneratorConfig(size)).eval()
     wplus = torch.randn(1, generator.config.num_rows, 512)
-    times: dict[str, list[float]] = {"published": [], "fast": []}
+    pictures: dict[str, torch.Tensor] = {}
+
+    def make(form: Literal["published", "fast"]) -> None:
+        set_form(generator, form)
+        pictures[form] = generator(wplus)
+
     with torch.inference_mode():
-        pictures = {}
-        for turn in range(rounds + 1):  # the first turn warms up
-            for form, taken in times.items():
-                set_form(generator, form)
-                seconds = cpu_seconds(lambda form=form: pictures.update({form: generator(wplus)}))
-                taken += [seconds] if turn else []
+        times = cpu_times({"published": lambda: make("published"), "fast": lambda: make("fast")}, rounds)
     gap = float((pictures["fast"] - pictures["published"]).abs().max() / pictures["published"].abs().max())
-    best = {form: min(taken) for form, taken in times.items()}
-    middle = {form: statistics.median(taken) for form, taken in times.items()}
-    ratio = best["published"] / best["fast"]
-    print(
-        f"synthesis {size}: published {best['published']:.3f} s (median {middle['published']:.3f}), "
-        f"fast {best['fast']:.3f} s (median {middle['fast']:.3f}), ratio {ratio:.2f}, must {MUST.get(size, 0):g}, "
-        f"largest difference {gap:.1e} of the largest value"
-    )
+    print(f"synthesis {size}: largest difference {gap:.1e} of the largest value")
+    report(times, slow="published", fast="fast", must=MUST.get(size))
 
 
 def main() -> None:
@@ -58,7 +46,7 @@ def main() -> None:
     options = parser.parse_args()
     for size in options.sizes:
         synthesis(size, options.rounds)
-    print("load " + " ".join(f"{one:.2f}" for one in os.getloadavg()))
+    print(f"{machine()}; one thread")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import cProfile
 import os
-import platform
 import pstats
 import resource
 import statistics
@@ -28,6 +27,7 @@ import torch
 from limner.media import VideoWriter
 from limner.motion import Actor, read_driver
 from limner.records import Bodies
+from timing import machine
 
 DEMO = Path(__file__).resolve().parents[1] / "assets" / "demo"
 MUST_RATE, MUST_CPU_S, MUST_SIZE = 8.0, 0.2, 512
@@ -108,8 +108,7 @@ def main() -> None:
     parser.add_argument("--memory", action="store_true", help="compare the peak memory of 60 and 300 frames instead")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    load = " ".join(f"{one:.2f}" for one in os.getloadavg())
-    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, load {load}")
+    print(machine())
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if options.profile:

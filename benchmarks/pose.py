@@ -11,29 +11,16 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
-import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
+
+from timing import cpu_times, machine, report
 
 MUST = {"batch 1": 2.5, "batch 8": 1.55, "person": 1.95}
 THREADS = {"batch 1": 2, "batch 8": 1, "person": 1}
 INPUT_HW = (256, 192)
-
-
-def machine() -> str:
-    """Say what the numbers were taken on: processor, the flags that matter, and how busy it was."""
-    info = Path("/proc/cpuinfo")
-    rows = info.read_text().split("\n\n")[0].splitlines() if info.exists() else []
-    found = {key.strip(): value.strip() for key, _, value in (row.partition(":") for row in rows)}
-    flags = [flag for flag in found.get("flags", "").split() if flag.startswith(("avx", "fma", "amx"))]
-    load = " ".join(f"{one:.2f}" for one in os.getloadavg()) if hasattr(os, "getloadavg") else "unknown"
-    name = found.get("model name", platform.processor())
-    return f"{name}, {os.cpu_count()} cores, flags {' '.join(flags)}; load {load}"
 
 
 def made_up_network() -> Any:
@@ -111,19 +98,6 @@ def person_sides(threads: int) -> dict[str, Callable[[], object]]:
     return {"eager": eager, "limner": limner}
 
 
-def cpu_times(sides: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """Milliseconds of CPU time of every call, over all threads of the process."""
-    times: dict[str, list[float]] = {name: [] for name in sides}
-    for side in sides.values():
-        side()
-    for _ in range(rounds):
-        for name, side in sides.items():
-            start = time.process_time()
-            side()
-            times[name].append(1e3 * (time.process_time() - start))
-    return times
-
-
 def measure(row: str, rounds: int) -> bool:
     """Print one row; return whether its must is held. Thread counts are those the process was started with."""
     import numpy as np
@@ -134,12 +108,8 @@ def measure(row: str, rounds: int) -> bool:
     sides = person_sides(threads) if row == "person" else network_sides(int(row.split()[1]), threads)
     gap = np.abs(sides["eager"]() - sides["limner"]()).max()
     times = cpu_times(sides, rounds)
-    least, middle = (take(times["eager"]) / take(times["limner"]) for take in (min, statistics.median))
     print(f"{row}, {threads} thread{'s' * (threads > 1)}: largest difference {gap:.1e}; {machine()}")
-    for side, values in times.items():
-        print(f"  {side:8} min {min(values):8.1f} ms   median {statistics.median(values):8.1f} ms")
-    print(f"  ratio of minima {least:.2f}, of medians {middle:.2f}; must {MUST[row]}\n", flush=True)
-    return least >= MUST[row]
+    return report(times, slow="eager", fast="limner", must=MUST[row])
 
 
 def main() -> None:

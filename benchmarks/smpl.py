@@ -13,11 +13,8 @@ import contextlib
 import io
 import os
 import pickle
-import platform
-import statistics
 import sys
 import tempfile
-import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -30,33 +27,10 @@ import torch
 from numpy import ndarray
 
 from limner.body import FastSMPL, read_smpl_file
+from timing import cpu_times, machine, report
 
 MUST, STRETCH = {1: 3.0, 64: 1.9}, 4.0
 ROOT = Path(__file__).resolve().parents[1]
-
-
-def cpu_times(sides: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """Milliseconds of CPU time of every call, sides taking turns so that a busy machine slows both."""
-    times: dict[str, list[float]] = {name: [] for name in sides}
-    for side in sides.values():
-        side()
-    for _ in range(rounds):
-        for name, side in sides.items():
-            start = time.process_time()
-            side()
-            times[name].append(1e3 * (time.process_time() - start))
-    return times
-
-
-def machine() -> str:
-    """Say what the numbers were taken on: processor, the flags that matter, and how busy it was."""
-    info = Path("/proc/cpuinfo")
-    rows = info.read_text().split("\n\n")[0].splitlines() if info.exists() else []
-    found = {key.strip(): value.strip() for key, _, value in (row.partition(":") for row in rows)}
-    flags = [flag for flag in found.get("flags", "").split() if flag.startswith(("avx", "fma", "sse4"))]
-    load = " ".join(f"{one:.2f}" for one in os.getloadavg()) if hasattr(os, "getloadavg") else "unknown"
-    name = found.get("model name", platform.processor())
-    return f"{name}, {os.cpu_count()} cores, flags {' '.join(flags)}; load {load}; one thread"
 
 
 def made_up_bodies(folder: Path) -> dict[str, Path]:
@@ -103,12 +77,8 @@ def compare(name: str, path: Path, count: int, rounds: int) -> bool:
     sides = {"limner": lambda: fast(betas, rotvec)[0], "smplx": peer(path, betas, rotvec)}
     gap = np.abs(sides["limner"]() - sides["smplx"]()).max()
     times = cpu_times(sides, rounds)
-    least, middle = (take(times["smplx"]) / take(times["limner"]) for take in (min, statistics.median))
     print(f"{name}, batch {count}: largest difference {gap:.1e} m")
-    for side, values in times.items():
-        print(f"  {side:8} min {min(values):8.3f} ms   median {statistics.median(values):8.3f} ms")
-    print(f"  ratio of minima {least:.2f}, of medians {middle:.2f}; must {MUST[count]}, stretch {STRETCH}\n")
-    return least >= MUST[count]
+    return report(times, slow="smplx", fast="limner", must=MUST[count], stretch=STRETCH)
 
 
 def main() -> None:
@@ -117,7 +87,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=30)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    print(machine(), "\n")
+    print(f"{machine()}; one thread\n")
     with tempfile.TemporaryDirectory() as folder:
         bodies = {options.body.name: options.body} if options.body else made_up_bodies(Path(folder))
         held = {name: all([compare(name, path, n, options.rounds) for n in MUST]) for name, path in bodies.items()}
