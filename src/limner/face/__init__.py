@@ -18,12 +18,17 @@ from limner.face.align import (
     warp_arcface,
 )
 from limner.face.arcface import ArcFace, ir_101, ir_se50
+from limner.face.detector import FaceDetector
 from limner.face.encoder import Encoder, GradualStyleEncoder, LastLayerRowsEncoder, LastLayerStyleEncoder, build_encoder
+from limner.face.finder import FaceFinder, Faces, find_faces
+from limner.face.fast import FastGenerator
 from limner.face.layers import EqualConv2d, EqualLinear, ModulatedConv2d, StyledConv, ToRGB
+from limner.face.mesh import Mesh, MeshNetwork
 from limner.face.mtcnn import OutputNet, ProposalNet, RefineNet, cut_out, make_square, move_boxes, proposals, suppress
 from limner.face.ops import Blur, Downsample, Upsample, fused_leaky_relu, set_form, upfirdn2d
 from limner.face.psp import Psp, PspConfig, StartReport, load_psp, mix_rows, psp_config, start_psp
 from limner.face.resample import resize_8bit, warp_affine_8bit, warp_quad
+from limner.face.squares import cut_square, paste_square, turned_square
 from limner.face.stylegan2 import Generator, GeneratorConfig, generator_config, load_generator
 from limner.face.tasks import (
     LABEL_COLOURS,
@@ -59,11 +64,17 @@ __all__ = [
     "Encoder",
     "EqualConv2d",
     "EqualLinear",
+    "FastGenerator",
+    "FaceDetector",
+    "FaceFinder",
+    "Faces",
     "Generator",
     "GeneratorConfig",
     "GradualStyleEncoder",
     "LastLayerRowsEncoder",
     "LastLayerStyleEncoder",
+    "Mesh",
+    "MeshNetwork",
     "ModulatedConv2d",
     "OutputNet",
     "ProposalNet",
@@ -80,9 +91,11 @@ __all__ = [
     "build_encoder",
     "cut_out",
     "cut_quad",
+    "cut_square",
     "draw_factor",
     "face_quad",
     "face_tensor",
+    "find_faces",
     "fused_leaky_relu",
     "generator_config",
     "grey",
@@ -96,6 +109,7 @@ __all__ = [
     "mix_rows",
     "move_boxes",
     "one_hot",
+    "paste_square",
     "picture_of",
     "picture_of_labels",
     "picture_of_sketch",
@@ -109,6 +123,7 @@ __all__ = [
     "sketch_tensor",
     "start_psp",
     "suppress",
+    "turned_square",
     "upfirdn2d",
     "upscale_tensor",
     "warp_affine_8bit",
