@@ -20,8 +20,8 @@ from limner.face.align import (
 from limner.face.arcface import ArcFace, ir_101, ir_se50
 from limner.face.detector import FaceDetector
 from limner.face.encoder import Encoder, GradualStyleEncoder, LastLayerRowsEncoder, LastLayerStyleEncoder, build_encoder
-from limner.face.finder import FaceFinder, Faces, find_faces
 from limner.face.fast import FastGenerator
+from limner.face.finder import FaceFinder, Faces, find_faces
 from limner.face.layers import EqualConv2d, EqualLinear, ModulatedConv2d, StyledConv, ToRGB
 from limner.face.mesh import Mesh, MeshNetwork
 from limner.face.mtcnn import OutputNet, ProposalNet, RefineNet, cut_out, make_square, move_boxes, proposals, suppress
@@ -64,10 +64,10 @@ __all__ = [
     "Encoder",
     "EqualConv2d",
     "EqualLinear",
-    "FastGenerator",
     "FaceDetector",
     "FaceFinder",
     "Faces",
+    "FastGenerator",
     "Generator",
     "GeneratorConfig",
     "GradualStyleEncoder",
