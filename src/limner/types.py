@@ -33,6 +33,12 @@ PostProcess: TypeAlias = Literal["published", "dark"]
 PoseFormat: TypeAlias = Literal["limner", "coco", "openpose", "csv"]
 """What the verb pose writes."""
 
+BodyFormat: TypeAlias = Literal["npz", "obj", "ply", "glb", "bvh"]
+"""What the verb body writes."""
+
+BoneNames: TypeAlias = Literal["mixamo", "smpl"]
+"""How the joints of a written skeleton are called."""
+
 LicenceName: TypeAlias = Literal["any", "commercial"]
 """What weights are to be used for: anything that their licence lets the user do, or commercially."""
 
@@ -44,6 +50,9 @@ ExportFormat: TypeAlias = Literal["onnx", "openvino"]
 
 CameraStrategy: TypeAlias = Literal["smooth", "source", "copy"]
 """Which camera an imitated frame is seen with: see `limner.motion.actor`."""
+
+PainterName: TypeAlias = Literal["auto", "composite", "slim"]
+"""Who paints a person's frames: warping and filling alone, or corrected by the slim network; `auto` by its weights."""
 
 MapName: TypeAlias = Literal["uv", "uv_seg", "seg", "par", "front", "head", "back", "ids", "binary"]
 """Condition maps of `limner.render.maps`, by the names of the published option."""

@@ -25,10 +25,11 @@ from limner.motion.parts import part_shares
 from limner.motion.placement import place_motion
 from limner.motion.silhouette import dress_body
 from limner.motion.skirt import add_skirt
+from limner.motion.slim import ReadSource, SlimPainter, choose_painter
 from limner.motion.texture import read_appearance
 from limner.people import Locator, refine_mask
 from limner.records import Bodies, Keypoints, Motion
-from limner.types import CameraStrategy, RgbImage
+from limner.types import CameraStrategy, PainterName, RgbImage
 
 SMALLEST_SIDE, LARGEST_SIDE = 256, 1024
 MIN_PHOTO_SIDE = 64
@@ -49,6 +50,7 @@ class Actor:
         background: (H, W, 3) what lies behind; None for transparent results.
         photo: (H, W, 3) the photo itself, where its background is kept; None where it is replaced.
         warnings: what the user should know about this photo.
+        painter: the network that corrects what is painted; None for the plain composite.
     """
 
     body: BodyData
@@ -58,11 +60,18 @@ class Actor:
     background: RgbImage | None
     photo: RgbImage | None = None
     warnings: tuple[str, ...] = ()
+    painter: SlimPainter | None = None
 
     @cached_property
     def pose(self) -> FastSMPL:
         """The body's fast layer."""
         return FastSMPL(self.body)
+
+    @cached_property
+    def sources(self) -> tuple[ReadSource, ...]:
+        """The layers' photos as the painter has read them."""
+        assert self.painter is not None, "asked for by the painter alone"
+        return tuple(self.painter.read(layer.appearance, self.body) for layer in self.layers)
 
     @property
     def size_hw(self) -> tuple[int, int]:
@@ -78,6 +87,7 @@ class Actor:
         size: int | None = None,
         background: str | Path | None = None,
         body: str = "free",
+        painter: PainterName = "auto",
     ) -> Actor:
         """Find a person in a photo and make an actor of them.
 
@@ -87,11 +97,15 @@ class Actor:
             size: longer side of the frames in pixels, 256 to 1024; by default the photo's own within that range.
             background: None for the photo's own with the person taken out, a colour, a picture file, or "transparent".
             body: "free", or "smpl:PATH" for a licensed SMPL file.
+            painter: "composite" paints by warping and filling alone, "slim" lets the slim network correct that, "auto"
+                does so where its weights are there.
 
         Raises:
             NobodyFound: there is nobody in the photo.
             InputError: fewer people than `person` asks for, a size out of range, a photo too small.
+            WeightsError: the slim network is asked for and its weights are not there.
         """
+        corrector = choose_painter(painter)
         image = photo if isinstance(photo, np.ndarray) else read_image(photo, min_side=MIN_PHOTO_SIDE)
         image = resize_photo(image, size)
         locator = Locator.load()
@@ -101,7 +115,8 @@ class Actor:
         alpha = refine_mask(image, locator.mask(image, people, person))
         bodies = predictor.predict(image, people, person=person, mask=alpha)
         shown = people.keypoints[person : person + 1]
-        return cls.build(image, alpha, bodies, keypoints=shown, background=background, warnings=_photo_warnings(shown))
+        actor = cls.build(image, alpha, bodies, keypoints=shown, background=background, warnings=_photo_warnings(shown))
+        return replace(actor, painter=corrector)
 
     @classmethod
     def build(
@@ -145,7 +160,8 @@ class Actor:
         figure = draw_figure(
             self.body, self.pose, bodies, self.size_hw, offsets=self.offsets, turn=turn, threads=threads
         )
-        return paint(self.layers, self.body, figure, threads=threads)
+        painted = paint(self.layers, self.body, figure, threads=threads, guided=self.painter is not None)
+        return painted if self.painter is None else self.painter.correct(painted, self.body, self.sources)
 
     def frame(self, painted: Painted) -> UInt8[ndarray, "H W C"]:
         """The whole frame: over the background, or RGBA where there is none."""

@@ -197,8 +197,9 @@ class _WarpedSource:
     align_corners: bool
     _flows: dict[tuple[int, int], Tensor] = field(default_factory=dict)
 
-    def onto(self, feature: Tensor) -> Tensor:
-        size_hw = (feature.shape[2], feature.shape[3])
+    def onto(self, target: Tensor, feature: Tensor) -> Tensor:
+        """Warp a feature of the source to where the target has it; the two pictures may differ in size."""
+        size_hw = (target.shape[2], target.shape[3])
         if size_hw not in self._flows:
             self._flows[size_hw] = resize_flow(self.flow, size_hw)
         return warp(feature, self._flows[size_hw], align_corners=self.align_corners)
@@ -275,10 +276,11 @@ class LiquidWarpingGenerator(nn.Module):
         for level, encoder in enumerate(self.tsf_model.encoders):
             x = encoder(x)
             if level > 0:  # Parity: the finest level goes without the source
-                x = _add(x, [one.onto(one.features.levels[level]) for one in warped])
+                x = _add(x, [one.onto(x, one.features.levels[level]) for one in warped])
             levels.append(x)
         for number, block in enumerate(self.tsf_model.resnets):
-            x = _add(block(x), [one.onto(one.features.blocks[number]) for one in warped])
+            x = block(x)
+            x = _add(x, [one.onto(x, one.features.blocks[number]) for one in warped])
         return self.tsf_model.decode(x, levels)
 
     def load_official(self, source: str | Path | Mapping[str, Any]) -> LoadReport:
@@ -298,7 +300,7 @@ class LiquidWarpingGenerator(nn.Module):
     def _warped(self, features: SourceFeatures, flow: Tensor, transfer: Tensor) -> _WarpedSource:
         batch, _, height, width = transfer.shape
         check_shape(flow, "source_from_target", (batch, height, width, 2))
-        check_shape(features.levels[0], "the source's features", (batch, self.config.width, "H", "W"))
+        check_shape(features.levels[0], "the source's features", (batch, self.config.width, "h", "w"))
         return _WarpedSource(features, flow, self.config.align_corners)
 
     def _check(self, picture: Tensor, name: str, channels: int) -> None:

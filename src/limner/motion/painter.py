@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32, Int32, UInt8
 from numpy import ndarray
 
 from limner.body import BodyData
@@ -42,6 +42,23 @@ SPREAD_CELL = 4
 
 
 @dataclass(frozen=True, eq=False)
+class Guide:
+    """What a network that corrects the painting wants to know of it.
+
+    Attributes:
+        face_index: (h, w) who owns each pixel of the cut, -1 for none.
+        texture: (h, w, 3) the filled atlas on the skin; 0 beyond it.
+        photo_xy: for each layer (h, w, 2), the pixel of its photo that each pixel of the cut shows.
+        shares: for each layer (h, w), how much of the painting is its.
+    """
+
+    face_index: Int32[ndarray, "h w"]
+    texture: UInt8[ndarray, "h w 3"]
+    photo_xy: tuple[Float32[ndarray, "h w 2"], ...]
+    shares: tuple[Float32[ndarray, "h w"], ...]
+
+
+@dataclass(frozen=True, eq=False)
 class Painted:
     """A painted person, cut out of the frame.
 
@@ -50,6 +67,7 @@ class Painted:
         alpha: (h, w).
         still: (h, w) 1 where the person is as in the first layer's photo.
         top, left: where the cut lies in the frame.
+        guide: how it was painted, where it was asked for.
     """
 
     colour: UInt8[ndarray, "h w 3"]
@@ -57,6 +75,7 @@ class Painted:
     still: Float32[ndarray, "h w"]
     top: int
     left: int
+    guide: Guide | None = None
 
     def over(
         self, background: UInt8[ndarray, "H W 3"], photo: UInt8[ndarray, "H W 3"] | None = None
@@ -97,7 +116,9 @@ class Layer:
     share: Float32[ndarray, "V"]
 
 
-def paint(layers: Sequence[Layer], body: BodyData, figure: Figure, *, threads: int = 1) -> Painted:
+def paint(
+    layers: Sequence[Layer], body: BodyData, figure: Figure, *, threads: int = 1, guided: bool = False
+) -> Painted:
     """Paint a person in another pose.
 
     Args:
@@ -105,6 +126,7 @@ def paint(layers: Sequence[Layer], body: BodyData, figure: Figure, *, threads: i
         body: the body model.
         figure: the posed body in the frame.
         threads: of the interpolation over the mesh.
+        guided: keep how it was painted, for a network that corrects it.
     """
     reach = max(_reach(layer.appearance, figure) for layer in layers)
     window = _window(figure, reach + 2 * SPREAD_CELL)
@@ -114,14 +136,15 @@ def paint(layers: Sequence[Layer], body: BodyData, figure: Figure, *, threads: i
     raster = _cut(figure.raster, window)
     atlas_uv = sample_faces(raster, body.uv, threads=threads)
     parts = [_paint_layer(layer, body, figure, raster, atlas_uv, window, threads) for layer in layers]
+    guide = _guide(parts, raster) if guided else None
     if len(parts) == 1:
-        return Painted(parts[0].colour, parts[0].alpha, parts[0].still, window[0], window[2])
+        return Painted(parts[0].colour, parts[0].alpha, parts[0].still, window[0], window[2], guide)
     weights = [part.share * part.alpha for part in parts]
     alpha = np.sum(weights, axis=0)
     mixed = sum(weight[..., None] * part.colour for weight, part in zip(weights, parts, strict=True))
     colour = np.rint(mixed / np.maximum(alpha, 1e-6)[..., None]).astype(np.uint8)
     still = parts[0].still * smooth_step(0.9, 1.0, parts[0].share)
-    return Painted(colour, np.minimum(alpha, 1).astype(np.float32), still, window[0], window[2])
+    return Painted(colour, np.minimum(alpha, 1).astype(np.float32), still, window[0], window[2], guide)
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,6 +155,14 @@ class _Part:
     alpha: Float32[ndarray, "h w"]
     still: Float32[ndarray, "h w"]
     share: Float32[ndarray, "h w"]
+    xy: Float32[ndarray, "h w 2"]
+    texture: UInt8[ndarray, "h w 3"]
+
+
+def _guide(parts: Sequence[_Part], raster: Raster) -> Guide:
+    mixed = sum(part.share[..., None] * part.texture for part in parts)
+    texture = np.where(raster.face_index[..., None] >= 0, np.clip(mixed, 0, 255), 0).astype(np.uint8)
+    return Guide(raster.face_index, texture, tuple(part.xy for part in parts), tuple(part.share for part in parts))
 
 
 def _reach(appearance: Appearance, figure: Figure) -> float:
@@ -156,13 +187,14 @@ def _paint_layer(
     outer = _spread_outward(on_skin, covered, 1 / grow)
     xy = np.where(covered[..., None], on_skin[..., :2], outer.xy)
     atlas_xy = atlas_uv * np.float32(len(appearance.atlas)) - np.float32(0.5)
-    colour, photo_alpha = _look_up(appearance, xy, atlas_xy, on_skin[..., 2], covered)
+    texture = _remap(appearance.atlas, atlas_xy)
+    colour, photo_alpha = _look_up(appearance, xy, texture, on_skin[..., 2], covered)
     alpha = _alpha(appearance, photo_alpha, xy, covered, on_skin[..., 2], outer, reach) * (1 - on_skin[..., 11])
     place = np.where(covered[..., None], on_skin[..., 7:10], outer.place)
     unturned = np.where(covered, on_skin[..., 12], outer.unturned)
     still = _still(appearance, xy, place, window, figure) * cv2.blur(unturned, (5, 5))
     colour, alpha = _as_in_photo(appearance, colour, alpha, still, window)
-    return _Part(colour, alpha, still, np.where(covered, on_skin[..., 10], outer.share))
+    return _Part(colour, alpha, still, np.where(covered, on_skin[..., 10], outer.share), xy, texture)
 
 
 def _vertex_columns(layer: Layer, body: BodyData, figure: Figure) -> Float32[ndarray, "V 13"]:
@@ -323,13 +355,13 @@ def _remap(image: ndarray, xy: Float32[ndarray, "h w 2"], border: int = cv2.BORD
 def _look_up(
     appearance: Appearance,
     xy: Float32[ndarray, "h w 2"],
-    atlas_xy: Float32[ndarray, "h w 2"],
+    texture: UInt8[ndarray, "h w 3"],
     seen: Float32[ndarray, "h w"],
     covered: ndarray,
 ) -> tuple[UInt8[ndarray, "h w 3"], Float32[ndarray, "h w"]]:
-    photo, atlas = _remap(appearance.colour, xy), _remap(appearance.atlas, atlas_xy)
+    photo = _remap(appearance.colour, xy)
     share = np.where(covered, seen, np.float32(1))[..., None]
-    mixed = atlas + share * (photo.astype(np.float32) - atlas)
+    mixed = texture + share * (photo.astype(np.float32) - texture)
     return np.rint(mixed).astype(np.uint8), _remap(appearance.alpha, xy, cv2.BORDER_CONSTANT)
 
 
