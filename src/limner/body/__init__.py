@@ -35,6 +35,7 @@ from limner.body.crop_training import (
 from limner.body.discriminator import BodyDiscriminator, Judgement
 from limner.body.encoder import ENCODERS, HRNetEncoder, PreactResNet50, ResNet50, build_encoder
 from limner.body.hmr import HMR, HMR_NETWORKS, HMRConfig, ThetaDetails, body_from_hmr_weights, theta_details
+from limner.body.perspective import crop_cameras, default_focal_px, perspective_translation, turn_to_ray
 from limner.body.predictor import BodyPredictor, fit_keypoints
 from limner.body.priors import (
     PoseMixture,
@@ -68,10 +69,12 @@ from limner.body.rotations import (
     rotvec_from_quat_wxyz,
     rotvec_from_rotmat,
 )
+from limner.body.skin import Skin, bind_skin
 from limner.body.smoothing import smooth_bodies
 from limner.body.smpl import JOINT_NAMES, NUM_JOINTS, PARENTS, SMPL, BodyData, BodyOutput, rigid_transforms
 from limner.body.smpl_fast import FastSMPL
 from limner.body.smpl_files import load_body, read_smpl_file
+from limner.body.smpl_pickle import read_pickle
 
 __all__ = [
     "CROP_SIZE",
@@ -100,10 +103,12 @@ __all__ = [
     "Regressor",
     "RenderCamera",
     "ResNet50",
+    "Skin",
     "ThetaDetails",
     "angle_limit_energy",
     "augmented_crop",
     "bending_prior",
+    "bind_skin",
     "body_fitting_loss",
     "body_from_hmr_weights",
     "box_cut",
@@ -113,9 +118,11 @@ __all__ = [
     "camera_in_picture",
     "cameras_in_crop_pixels",
     "cameras_of_original",
+    "crop_cameras",
     "crop_of_keypoints",
     "crop_of_picture",
     "cut_crop",
+    "default_focal_px",
     "draw_augmentation",
     "fit_keypoints",
     "geman_mcclure",
@@ -126,6 +133,7 @@ __all__ = [
     "mirror_rotvec",
     "network_input",
     "original_from_crop",
+    "perspective_translation",
     "picture_from_pixels",
     "pixels_from_picture",
     "plain_theta",
@@ -134,6 +142,7 @@ __all__ = [
     "quat_wxyz_from_rotmat",
     "quat_wxyz_from_rotvec",
     "read_mean_theta",
+    "read_pickle",
     "read_smpl_file",
     "render_camera",
     "reprojection_loss",
@@ -149,4 +158,5 @@ __all__ = [
     "smooth_bodies",
     "square_round_box",
     "theta_details",
+    "turn_to_ray",
 ]
