@@ -36,6 +36,7 @@ from limner.body.discriminator import BodyDiscriminator, Judgement
 from limner.body.encoder import ENCODERS, HRNetEncoder, PreactResNet50, ResNet50, build_encoder
 from limner.body.hmr import HMR, HMR_NETWORKS, HMRConfig, ThetaDetails, body_from_hmr_weights, theta_details
 from limner.body.perspective import crop_cameras, default_focal_px, perspective_translation, turn_to_ray
+from limner.body.limits import joint_limits
 from limner.body.predictor import BodyPredictor, fit_keypoints
 from limner.body.priors import (
     PoseMixture,
@@ -126,6 +127,7 @@ __all__ = [
     "draw_augmentation",
     "fit_keypoints",
     "geman_mcclure",
+    "joint_limits",
     "load_body",
     "load_pose_mixture",
     "mean_theta",

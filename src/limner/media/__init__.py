@@ -9,6 +9,7 @@ Acclaim asf/amc and BVH as CMU and Biovision publish them.
 """
 
 from limner.media.bvh_writer import bone_names, write_bvh
+from limner.media.exponential_maps import read_exponential_maps
 from limner.media.files import PICTURE_SUFFIXES, VIDEO_SUFFIXES, check_output, written_beside
 from limner.media.gltf import SkinnedPerson, split_at_seams, write_glb
 from limner.media.interpolation import resample_motion
@@ -45,6 +46,7 @@ __all__ = [
     "motion_kind",
     "open_video",
     "over_white",
+    "read_exponential_maps",
     "read_image",
     "read_image_rgba",
     "read_keypoints",
