@@ -1,7 +1,7 @@
 """Pictures of a data set, in a folder or in a zip file.
 
 A name such as `images/val2017.zip@/000000000139.jpg` stands for a file inside a zip file, as the official experiment
-files write it.
+files write it; `train.tfrecord@/120:4096` stands for 4096 bytes of a file from byte 120 on.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from limner.media import decode_image, read_image
 from limner.types import RgbImage
 
 _IN_ZIP = "@/"
+_SPANNED = ".tfrecord"
 
 
 def read_picture(root: str | Path, name: str) -> RgbImage:
@@ -32,7 +33,9 @@ def read_picture(root: str | Path, name: str) -> RgbImage:
     archive, _, inside = name.rpartition(_IN_ZIP)
     if not archive:
         return read_image(Path(root) / name, upright=False)
-    return decode_image(_read_member(Path(root) / archive, inside), f"{inside} in {archive}", upright=False)
+    path = Path(root) / archive
+    content = _read_span(path, inside) if path.suffix == _SPANNED else _read_member(path, inside)
+    return decode_image(content, f"{inside} in {archive}", upright=False)
 
 
 def missing_pictures(root: str | Path, names: Iterable[str]) -> list[str]:
@@ -41,6 +44,8 @@ def missing_pictures(root: str | Path, names: Iterable[str]) -> list[str]:
     missing: dict[str, None] = {}
     for name in names:
         archive, _, inside = name.rpartition(_IN_ZIP)
+        if archive.endswith(_SPANNED):
+            continue  # the name was made from the file itself
         folder, file = (archive, inside) if archive else os.path.split(name)
         if folder not in listings:
             listings[folder] = _listing(Path(root) / folder, is_zip=bool(archive))
@@ -58,6 +63,13 @@ def _listing(path: Path, *, is_zip: bool) -> frozenset[str]:
     if is_zip:
         return frozenset(_members(path, os.getpid())) if path.is_file() else frozenset()
     return frozenset(entry.name for entry in os.scandir(path)) if path.is_dir() else frozenset()
+
+
+def _read_span(path: Path, span: str) -> bytes:
+    start, _, length = span.partition(":")
+    with check_file(path, "file of pictures").open("rb") as file:
+        file.seek(int(start))
+        return file.read(int(length))
 
 
 def _read_member(path: Path, inside: str) -> bytes:

@@ -22,6 +22,8 @@ def read_samples(
 ) -> PoseSamples:
     """Read the data set at a path: MPII, COCO, LSP, LSP-extended, or a file in COCO's keypoint format.
 
+    Data sets of bodies, see `read_bodies`, come as people with the joints of cocoplus19.
+
     Args:
         path: the data set's folder, or a json file.
         part: val2017, train, valid, test, ...; None takes the validation part where there is one, else all.
@@ -48,10 +50,21 @@ def read_samples(
         return read_coco(path, _chosen(part, parts, "val2017", path), image_hw=image_hw, check=check)
     if (path / "joints.npz").exists() or (path / "joints.mat").exists():
         return read_lsp(path, cast(LspPart, part or "all"), image_hw=image_hw, check=check)
+    from limner.data.body_sources import is_body_set, read_bodies
+
+    if is_body_set(path):
+        return read_bodies(path, part, check=check).as_pose()
     raise FileProblem(
         f"{path} is no data set that limner knows: it needs annot/*.json (MPII), annotations/person_keypoints_*.json "
-        "(COCO), or joints.mat or joints.npz (LSP); for COCO's format elsewhere name the json file"
+        "(COCO), joints.mat or joints.npz (LSP), annot.h5, S1/Seq1/annot.mat (MPI-INF-3DHP), sequenceFiles (3DPW) or "
+        "*.tfrecord; for COCO's format elsewhere name the json file"
     )
+
+
+def is_pose_set(root: Path) -> bool:
+    """Whether a folder holds a data set with joints in the picture alone: MPII, COCO, LSP or LSP-extended."""
+    files = any((root / name).exists() for name in ("joints.npz", "joints.mat"))
+    return files or (root / "annot").is_dir() or any((root / "annotations").glob("person_keypoints_*.json"))
 
 
 def _chosen(part: str | None, parts: list[str], usual: str, path: Path) -> str:
