@@ -1,9 +1,8 @@
 """One step of the Liquid Warping game: the painter's loss, then the judge's, as the published trainers take them.
 
 Two recipes share it: the plain one with a patch discriminator, and the one with auxiliary backgrounds, whose judge sees
-a filled background beside the person. Personalisation on one photo is `tune_terms`.
-Source: Liu et al. 2019, section 3.4; svip-lab/impersonator `models/{impersonator_trainer,impersonator_trainer_aug,
-imitator}.py`.
+a filled background beside the person.
+Source: Liu et al. 2019, section 3.4; svip-lab/impersonator `models/{impersonator_trainer,impersonator_trainer_aug}.py`.
 """
 
 from __future__ import annotations
@@ -31,10 +30,8 @@ from limner.motion import (
     FACE_SIZE_HW,
     GlobalLocalDiscriminator,
     LiquidWarpingGenerator,
-    Painting,
     crop_boxes,
     has_area,
-    warp,
 )
 
 Features = Callable[[Tensor], Sequence[Tensor]]
@@ -201,88 +198,3 @@ def _likeness(pictures: MotionPictures, batch: MotionBatch, vgg: Features | None
     if pictures.auxiliary is not None and batch.auxiliary_image is not None:
         total = total + distance(pictures.auxiliary, batch.auxiliary_image)
     return total
-
-
-@dataclass(frozen=True)
-class TunePair:
-    """A photo and a pose painted by the untuned generator, to tune on.
-
-    Attributes:
-        image: (B, 3, H, W) the photo.
-        painted: (B, 3, H, W) the untuned generator's frame.
-        background: (B, 3, H, W) the filled background, which stays.
-        source, transfer: (B, 6, H, W) the streams' inputs.
-        source_from_target, target_from_source: (B, H, W, 2) the flows there and back.
-        source_mask, target_mask: (B, 1, H, W) 1 on the background, the persons grown by a pixel.
-        source_head, target_head: (B, 4) boxes.
-        back_of_head: (B, 1, H, W) 1 on the back of the target's head.
-        target_face: (B, 1, H, W) 1 on the target's face, where the photo's warped face is laid over; None for nowhere.
-    """
-
-    image: Float[Tensor, "B 3 H W"]
-    painted: Float[Tensor, "B 3 H W"]
-    background: Float[Tensor, "B 3 H W"]
-    source: Float[Tensor, "B 6 H W"]
-    transfer: Float[Tensor, "B 6 H W"]
-    source_from_target: Float[Tensor, "B H W 2"]
-    target_from_source: Float[Tensor, "B H W 2"]
-    source_mask: Float[Tensor, "B 1 H W"]
-    target_mask: Float[Tensor, "B 1 H W"]
-    source_head: Int64[Tensor, "B 4"]
-    target_head: Int64[Tensor, "B 4"]
-    back_of_head: Float[Tensor, "B 1 H W"]
-    target_face: Float[Tensor, "B 1 H W"] | None = None
-
-
-def tune_terms(
-    generator: LiquidWarpingGenerator, pair: TunePair, face: Features, *, keep_background: bool = False
-) -> dict[str, Float[Tensor, ""]]:
-    """Return the unweighted terms of personalisation: cycle, structure, face, mask; `TUNE_WEIGHTS` weighs them.
-
-    Args:
-        generator: in eval mode, all of it tuned.
-        pair: what to tune on.
-        face: features of heads.
-        keep_background: Parity: cut the BODY out of the frame on the way back, as the published program does, instead
-            of the background.
-    """
-    source, target = _streams(generator, pair.source, pair.transfer, pair.source_from_target)
-    made_source, made = source.over(pair.background), target.over(pair.background)
-    if pair.target_face is not None:
-        copied = pair.transfer[:, :3] * (1 - target.mask)
-        made = (1 - pair.target_face) * made + pair.target_face * copied
-    target_condition, source_condition = pair.transfer[:, -3:], pair.source[:, -3:]
-    on_background = target_condition[:, -1:]
-    shown = made * (on_background if keep_background else 1 - on_background)
-    back = warp(made, pair.target_from_source, align_corners=generator.config.align_corners)
-    _, cycle_target = _streams(
-        generator,
-        torch.cat([shown, target_condition], dim=1),
-        torch.cat([back, source_condition], dim=1),
-        pair.target_from_source,
-    )
-    cycled = cycle_target.over(pair.background)
-    front = 1 - pair.back_of_head
-    person = pair.image * (1 - source_condition[:, -1:])
-    l1 = functional.l1_loss
-    masks = torch.cat([source.mask, target.mask])
-    wanted = torch.cat([pair.source_mask, pair.target_mask])
-    return {
-        "cycle": l1(made_source, pair.image) + l1(cycled, pair.image),
-        "structure": l1(made, pair.painted) + 2 * l1(back * front, person * front),
-        "face": face_loss(face, cycled, pair.image, pair.source_head)
-        + face_loss(face, made, pair.painted, pair.target_head),
-        "mask": mask_loss(masks, wanted),
-    }
-
-
-TUNE_WEIGHTS = {"cycle": 10.0, "structure": 10.0, "face": 1.0, "mask": 5.0}
-"""Of the terms of `tune_terms`, as published."""
-
-
-def _streams(
-    generator: LiquidWarpingGenerator, source: Tensor, transfer: Tensor, flow: Tensor
-) -> tuple[Painting, Painting]:
-    features = generator.encode_source(source)
-    painted = generator.src_model.decode(features.blocks[-1], features.levels)
-    return painted, generator.transfer(transfer, [(features, flow)])

@@ -10,17 +10,9 @@ from torch import Tensor, nn
 
 from limner.motion import flow, masks
 from limner.motion.discriminator import DiscriminatorConfig, GlobalLocalDiscriminator, PatchDiscriminator
+from limner.motion.tuning import TUNE_BETAS, TUNE_RATE, TUNE_WEIGHTS, TunePair, tune_terms
 from limner.render import condition_map, face_table
-from limner.train.motion_step import (
-    TUNE_WEIGHTS,
-    MotionBatch,
-    PainterWeights,
-    TunePair,
-    judge_loss,
-    paint,
-    painter_terms,
-    tune_terms,
-)
+from limner.train.motion_step import MotionBatch, PainterWeights, judge_loss, paint, painter_terms
 
 from ..cases import Adapter, Case
 from .imitate import set_labels
@@ -155,14 +147,15 @@ def post_tune(case: Case) -> Outputs:
         masks.head_box(given["j2d"][:, 0], tuple(size)),
         masks.head_box(given["j2d"][:, 1], tuple(size)),
         looked_up("back", given["tsf_fim"]),
+        looked_up("front", given["src_fim"]) if given["front_warp"] else None,
         looked_up("front", given["tsf_fim"]) if given["front_warp"] else None,
     )
     state = {key: value for key, value in weights_below(case).items() if not key.startswith("face.")}
     generator, face = generator_of(state), face_network(weights_below(case, "face."))
-    optimiser = torch.optim.Adam(generator.parameters(), 2e-4, (0.5, 0.999))
+    optimiser = torch.optim.Adam(generator.parameters(), TUNE_RATE, TUNE_BETAS)
     rows = []
     for _ in range(case.spec["outputs"]["total_cycle_struct_face_mask"]["shape"][0]):
-        terms = tune_terms(generator, pair, face, keep_background=True)
+        terms = tune_terms(generator, pair, face, as_published=True)
         total = torch.stack([TUNE_WEIGHTS[name] * term for name, term in terms.items()]).sum()
         _update(optimiser, total)
         rows.append([total.item(), *(terms[name].item() for name in ("cycle", "structure", "face", "mask"))])
@@ -170,6 +163,7 @@ def post_tune(case: Case) -> Outputs:
 
 
 ADAPTERS: dict[str, Adapter] = {
+    "imitate/post_tune": post_tune,
     "imitate/train_losses_aug": train_step,
     "imitate/train_step": train_step,
 }
