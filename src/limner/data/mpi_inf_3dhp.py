@@ -1,7 +1,8 @@
 """MPI-INF-3DHP: eight people before fourteen cameras, joints in the picture and in space; and its test set.
 
 Training: `S1/Seq1/annot.mat` with `annot2` (F, 56) pixels and `annot3` (F, 84) millimetres for each camera, pictures
-`S1/Seq1/imageFrames/video_0/frame_000001.jpg`. Test: `TS1/annot_data.mat` with 17 joints, `imageSequence/img_000001.jpg`.
+`S1/Seq1/imageFrames/video_0/frame_000001.jpg`. Test: `TS1/annot_data.mat` with 17 joints,
+`TS1/imageSequence/img_000001.jpg`.
 Source: Mehta et al. 2017; akanazawa/hmr `src/datasets/mpi_inf_3dhp_to_tfrecords.py`; nkolot/SPIN `datasets/preprocess`.
 """
 
@@ -92,13 +93,13 @@ def _read_sequence(path: Path, root: Path, rows: _Rows, faults: Faults) -> None:
     cells = read_mat(path, ("annot2", "annot3"))
     place = path.parent.relative_to(root)
     for camera in CAMERAS:
-        arrays = [_cell(cell, camera) for cell in cells]
+        flat_xy, flat_joints = (_cell(cell, camera) for cell in cells)
         where = f"{place}, camera {camera}"
-        if any(array is None for array in arrays) or not _fit(*arrays, 28):
+        if flat_xy.shape != (len(flat_xy), 56) or flat_joints.shape != (len(flat_xy), 84):
             faults.add("annot2 and annot3 that are no (F, 56) and (F, 84) numbers", where)
             continue
-        xy = arrays[0].reshape(-1, 28, 2)[:, _LSP_OF_28]
-        joints = arrays[1].reshape(-1, 28, 3)[:, _LSP_OF_28]
+        xy = flat_xy.reshape(-1, 28, 2)[:, _LSP_OF_28]
+        joints = flat_joints.reshape(-1, 28, 3)[:, _LSP_OF_28]
         finite = np.isfinite(xy).all((1, 2)) & np.isfinite(joints).all((1, 2))
         faults.add_unless_lenient(
             "numbers that are not finite (NaN)", [f"{where}, frame {n}" for n in np.flatnonzero(~finite)]
@@ -109,25 +110,13 @@ def _read_sequence(path: Path, root: Path, rows: _Rows, faults: Faults) -> None:
             _add(rows, name, xy[number], joints[number], f"{place.as_posix()}/video_{camera}", number)
 
 
-def _cell(cell: Any, camera: int) -> ndarray | None:
-    """The array of one camera; None where the file has none."""
+def _cell(cell: Any, camera: int) -> ndarray:
+    """The array of one camera; an empty one where the file has none."""
     cells = np.asarray(cell, object).reshape(-1)
-    if camera >= len(cells):
-        return None
     try:
-        return np.asarray(cells[camera], np.float64)
-    except (TypeError, ValueError):
-        return None
-
-
-def _fit(xy: ndarray | None, joints: ndarray | None, count: int) -> bool:
-    return (
-        xy is not None
-        and joints is not None
-        and xy.ndim == joints.ndim == 2
-        and xy.shape[1] == 2 * count
-        and joints.shape == (len(xy), 3 * count)
-    )
+        return np.atleast_1d(np.asarray(cells[camera], np.float64))
+    except (TypeError, ValueError, IndexError):
+        return np.zeros(1)
 
 
 def moved_frames(joints: Float64[ndarray, "F K 3"], usable: Bool[ndarray, "F"]) -> list[int]:

@@ -1,7 +1,7 @@
 """The original HMR's own files: TFRecords with one JPEG and its labels a record, as Human3.6M was handed out.
 
-A TFRecord is a row of (length, checksum, bytes, checksum); the bytes are a `tf.train.Example`, a map from names to lists
-of bytes, floats or integers in protobuf's wire format. Both are read here, so that TensorFlow is not needed; pictures
+A TFRecord is a row of (length, checksum, bytes, checksum); the bytes are a `tf.train.Example`, a map from names to
+lists of bytes, floats or integers in protobuf's wire format. Both are read here, so that TensorFlow is not needed; pictures
 stay in their file and are read from there.
 Source: akanazawa/hmr `src/datasets/common.py` (keys and units); the two formats' public descriptions.
 """
