@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64
@@ -93,13 +93,13 @@ class BodySamples:
     keypoints: Float32[ndarray, "N 19 3"]
     center: Float64[ndarray, "N 2"]
     scale: Float64[ndarray, "N"]
-    joints: Float32[ndarray, "N 14 3"] = field(default=None)  # type: ignore[assignment]
-    has_joints: Bool[ndarray, "N"] = field(default=None)  # type: ignore[assignment]
-    rotvec: Float32[ndarray, "N 24 3"] = field(default=None)  # type: ignore[assignment]
-    betas: Float32[ndarray, "N 10"] = field(default=None)  # type: ignore[assignment]
-    has_smpl: Bool[ndarray, "N"] = field(default=None)  # type: ignore[assignment]
+    joints: Float32[ndarray, "N 14 3"] = field(default=None)
+    has_joints: Bool[ndarray, "N"] = field(default=None)
+    rotvec: Float32[ndarray, "N 24 3"] = field(default=None)
+    betas: Float32[ndarray, "N 10"] = field(default=None)
+    has_smpl: Bool[ndarray, "N"] = field(default=None)
     clip: tuple[str, ...] = ()
-    frame: Int64[ndarray, "N"] = field(default=None)  # type: ignore[assignment]
+    frame: Int64[ndarray, "N"] = field(default=None)
     sex: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -123,8 +123,10 @@ class BodySamples:
         rows = np.arange(len(self))[index]
         if rows.ndim != 1:
             raise InputError("samples are taken by a slice, a list of indices or a mask; use a list for one of them")
-        arrays = {name: getattr(self, name)[rows] for name in _ARRAYS}
-        words = {name: tuple(getattr(self, name)[row] for row in rows) for name in ("picture", "clip", "sex")}
+        arrays: dict[str, Any] = {name: getattr(self, name)[rows] for name in _ARRAYS}
+        words: dict[str, Any] = {
+            name: tuple(getattr(self, name)[row] for row in rows) for name in ("picture", "clip", "sex")
+        }
         return replace(self, **arrays, **words)
 
     def person(self, index: int) -> BodyPerson:

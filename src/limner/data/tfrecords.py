@@ -1,8 +1,8 @@
 """The original HMR's own files: TFRecords with one JPEG and its labels a record, as Human3.6M was handed out.
 
 A TFRecord is a row of (length, checksum, bytes, checksum); the bytes are a `tf.train.Example`, a map from names to
-lists of bytes, floats or integers in protobuf's wire format. Both are read here, so that TensorFlow is not needed; pictures
-stay in their file and are read from there.
+lists of bytes, floats or integers in protobuf's wire format. Both are read here, so that TensorFlow is not needed;
+pictures stay in their file and are read from there.
 Source: akanazawa/hmr `src/datasets/common.py` (keys and units); the two formats' public descriptions.
 """
 
@@ -26,6 +26,7 @@ SUFFIX = ".tfrecord"
 _HEADER, _FOOTER = 12, 4
 _MOST_BYTES = 1 << 28  # no record with one picture is larger
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+_JOINTS = ("image/x", "image/y", "image/visibility")
 _SEQUENCE = re.compile(r"^(S\d+_.+_\d_cam\d)")
 
 
@@ -178,34 +179,29 @@ def _clip(path: Path) -> str:
     return found.group(1) if found else ""
 
 
-def _row(content: bytes, place: str, faults: Faults) -> Mapping[str, Any] | Any:
+def _row(content: bytes, place: str, faults: Faults) -> dict[str, Any] | None:
     """One record's labels; None, and a fault noted, where it cannot be read."""
     try:
         held = example(content)
     except (ValueError, KeyError, AttributeError):
         faults.add("bytes that are no tf.train.Example", place)
         return None
-    lacking = [
-        key for key in ("image/encoded", "image/center", "image/x", "image/y", "image/visibility") if not held.get(key)
-    ]
-    if lacking or len({len(held[key]) for key in ("image/x", "image/y", "image/visibility")}) != 1:
+    lacking = [key for key in (*_JOINTS, "image/encoded", "image/center") if not held.get(key)]
+    if lacking or len({len(held[key]) for key in _JOINTS}) != 1:
         faults.add(f"lacks {', '.join(lacking)}" if lacking else "joints of unequal lengths", place)
         return None
-    points = np.array([held[f"image/{key}"] for key in ("x", "y", "visibility")], np.float64).T
-    faces = (
-        np.array(held.get("image/face_pts", []), np.float64).reshape(3, -1).T if held.get("image/face_pts") else None
-    )
+    points = np.array([held[key] for key in _JOINTS], np.float64).T
     if len(points) not in (14, 19) or not np.isfinite(points).all():
         faults.add(f"{len(points)} joints instead of 14 or 19, or joints that are not finite", place)
         return None
-    return {**_labels(held, points, faces), "jpeg": held["image/encoded"][0]}
+    return {**_labels(held, points), "jpeg": held["image/encoded"][0]}
 
 
-def _labels(held: Mapping[str, list[Any]], points: ndarray, faces: ndarray | None) -> dict[str, Any]:
+def _labels(held: Mapping[str, list[Any]], points: ndarray) -> dict[str, Any]:
     keypoints = np.zeros((19, 3), np.float32)
     keypoints[: len(points)] = points
-    if faces is not None and len(points) == 14 and len(faces) == 5:
-        keypoints[14:] = faces
+    if len(points) == 14 and len(held.get("image/face_pts", [])) == 15:
+        keypoints[14:] = np.array(held["image/face_pts"]).reshape(3, 5).T
     keypoints[keypoints[:, 2] <= 0] = 0
     has_joints = bool((held.get("meta/has_3d") or [0])[0]) and len(held.get("mosh/gt3d", [])) == 42
     pose, shape = held.get("mosh/pose", []), held.get("mosh/shape", [])
@@ -214,11 +210,9 @@ def _labels(held: Mapping[str, list[Any]], points: ndarray, faces: ndarray | Non
     return {
         "keypoints": keypoints,
         "center": np.array(held["image/center"][:2], np.float64),
-        "joints": np.array(held["mosh/gt3d"], np.float32).reshape(14, 3)
-        if has_joints
-        else np.zeros((14, 3), np.float32),
+        "joints": np.array(held["mosh/gt3d"] if has_joints else [0] * 42, np.float32).reshape(14, 3),
         "has_joints": has_joints,
-        "rotvec": np.array(pose, np.float32).reshape(24, 3) if has_smpl else np.zeros((24, 3), np.float32),
-        "betas": np.array(shape, np.float32) if has_smpl else np.zeros(10, np.float32),
+        "rotvec": np.array(pose if has_smpl else [0] * 72, np.float32).reshape(24, 3),
+        "betas": np.array(shape if has_smpl else [0] * 10, np.float32),
         "has_smpl": has_smpl,
     }

@@ -44,8 +44,8 @@ def read_threedpw(root: str | Path, part: str = "test", *, check: bool = True) -
         are told by a body model of that sex, so `has_joints` is False.
 
     Raises:
-        DatasetError: sequences that lack keys or hold arrays of wrong lengths, files with code, missing pictures; all in
-            one message.
+        DatasetError: sequences that lack keys or hold arrays of wrong lengths, files with code, missing pictures; all
+            in one message.
         FileProblem: there is no sequence.
         InputError: there is no such part.
     """
