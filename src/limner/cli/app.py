@@ -7,7 +7,17 @@ from typing import Annotated
 import typer
 
 from limner import __version__
-from limner.cli import checkup, data_verbs, export_verbs, jobs, scores, train_verbs, weight_verbs, writers
+from limner.cli import (
+    checkup,
+    data_verbs,
+    export_verbs,
+    face_training,
+    jobs,
+    scores,
+    train_verbs,
+    weight_verbs,
+    writers,
+)
 
 app = typer.Typer(
     name="limner",
@@ -47,3 +57,4 @@ app.add_typer(weight_verbs.app, name="weights")
 app.add_typer(data_verbs.app, name="data")
 app.add_typer(train_verbs.app, name="train")
 scores.app.command("pose")(train_verbs.eval_pose)
+train_verbs.app.command("generator", no_args_is_help=True)(face_training.generator)

@@ -7,28 +7,50 @@ Units: pixels counted from 0 with pixel centres at integers; a scale is a crop's
 Papers: Andriluka et al. 2014 (MPII); Lin et al. 2014 (COCO); Johnson and Everingham 2010 and 2011 (LSP).
 """
 
+from limner.data.body_samples import BodyPerson, BodySamples, BodySource, bodies_from_pose, crop_of_people
+from limner.data.body_sources import read_bodies
+from limner.data.celeba_maps import merge_parts, write_maps
 from limner.data.coco import read_coco, read_keypoint_json
 from limner.data.faults import DatasetError
+from limner.data.folders import PictureFolder, pair_folders, part_folder, read_folder
 from limner.data.lsp import read_lsp
+from limner.data.mocap import BodyPoses, read_poses
 from limner.data.mpii import MpiiTruth, read_mpii, read_mpii_truth, write_mpii_predictions
 from limner.data.pictures import missing_pictures, read_picture
 from limner.data.samples import PoseSamples
 from limner.data.show import DataReport, show
+from limner.data.silhouettes import read_silhouette, silhouette_files
 from limner.data.sources import read_samples
 
 __all__ = [
+    "BodyPerson",
+    "BodyPoses",
+    "BodySamples",
+    "BodySource",
     "DataReport",
     "DatasetError",
     "MpiiTruth",
+    "PictureFolder",
     "PoseSamples",
+    "bodies_from_pose",
+    "crop_of_people",
+    "merge_parts",
     "missing_pictures",
+    "pair_folders",
+    "part_folder",
+    "read_bodies",
     "read_coco",
+    "read_folder",
     "read_keypoint_json",
     "read_lsp",
     "read_mpii",
     "read_mpii_truth",
     "read_picture",
+    "read_poses",
     "read_samples",
+    "read_silhouette",
     "show",
+    "silhouette_files",
+    "write_maps",
     "write_mpii_predictions",
 ]

@@ -19,13 +19,14 @@ from limner.face.align import (
 )
 from limner.face.arcface import ArcFace, ir_101, ir_se50
 from limner.face.detector import FaceDetector
+from limner.face.discriminator import Discriminator
 from limner.face.encoder import Encoder, GradualStyleEncoder, LastLayerRowsEncoder, LastLayerStyleEncoder, build_encoder
 from limner.face.fast import FastGenerator
 from limner.face.finder import FaceFinder, Faces, find_faces
 from limner.face.layers import EqualConv2d, EqualLinear, ModulatedConv2d, StyledConv, ToRGB
 from limner.face.mesh import Mesh, MeshNetwork
 from limner.face.mtcnn import OutputNet, ProposalNet, RefineNet, cut_out, make_square, move_boxes, proposals, suppress
-from limner.face.ops import Blur, Downsample, Upsample, fused_leaky_relu, set_form, upfirdn2d
+from limner.face.ops import BLUR_TAPS, Blur, Downsample, Upsample, fused_leaky_relu, set_form, upfirdn2d
 from limner.face.psp import Psp, PspConfig, StartReport, load_psp, mix_rows, psp_config, start_psp
 from limner.face.resample import resize_8bit, warp_affine_8bit, warp_quad
 from limner.face.squares import cut_square, paste_square, turned_square
@@ -54,12 +55,14 @@ from limner.face.tasks import (
 __all__ = [
     "ALIGNED_SIDE",
     "ARCFACE_POINTS",
+    "BLUR_TAPS",
     "LABELS",
     "LABEL_COLOURS",
     "UPSCALE_FACTORS",
     "AlignedFace",
     "ArcFace",
     "Blur",
+    "Discriminator",
     "Downsample",
     "Encoder",
     "EqualConv2d",

@@ -29,6 +29,14 @@ from limner.losses.lpips import Lpips
 from limner.losses.moco import MocoFeatures
 from limner.losses.motion import FOOLED, discriminator_loss, feature_distance, lsgan_loss, mask_loss, mask_smoothness
 from limner.losses.perceptual import VGGFeatures, perceptual_loss, style_loss
+from limner.losses.pictures import gradient_loss, structure_loss, structure_map, weighted_l1
+from limner.losses.stylegan import (
+    discriminator_logistic,
+    generator_nonsaturating,
+    path_lengths,
+    path_penalty,
+    r1_penalty,
+)
 
 __all__ = [
     "BODY_WEIGHTS",
@@ -45,9 +53,12 @@ __all__ = [
     "adversary_real_loss",
     "align_by_hips",
     "crop_face",
+    "discriminator_logistic",
     "discriminator_loss",
     "face_features",
     "feature_distance",
+    "generator_nonsaturating",
+    "gradient_loss",
     "joints_3d_loss",
     "joints_cross_entropy",
     "joints_mse",
@@ -58,7 +69,13 @@ __all__ = [
     "mask_loss",
     "mask_smoothness",
     "parameters_loss",
+    "path_lengths",
+    "path_penalty",
     "perceptual_loss",
+    "r1_penalty",
+    "structure_loss",
+    "structure_map",
     "style_loss",
     "w_norm",
+    "weighted_l1",
 ]

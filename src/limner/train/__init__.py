@@ -8,6 +8,8 @@ Papers: Sun et al. 2019; Kingma and Ba 2015 (Adam); Loshchilov and Hutter 2017, 
 """
 
 from limner.train.config import ConfigError, changed_keys, fill, load_config, to_yaml
+from limner.train.generator import GeneratorOutcome, train_generator
+from limner.train.generator_settings import GeneratorTrainConfig
 from limner.train.log import read_metrics
 from limner.train.loop import fit, start_run, update
 from limner.train.order import Samples
@@ -22,6 +24,8 @@ from limner.train.settings import LoopConfig, OptimiserConfig, ScheduleConfig
 __all__ = [
     "ConfigError",
     "Cost",
+    "GeneratorOutcome",
+    "GeneratorTrainConfig",
     "Judgement",
     "LoopConfig",
     "OptimiserConfig",
@@ -44,6 +48,7 @@ __all__ = [
     "read_metrics",
     "start_run",
     "to_yaml",
+    "train_generator",
     "train_pose",
     "update",
 ]

@@ -173,7 +173,8 @@ class _Filler:
     known: tuple[str, ...]
     faults: list[str] = dataclasses.field(default_factory=list)
 
-    def section(self, schema: type, tree: Any, prefix: str) -> Any:
+    def section(self, schema: type, tree: Any, prefix: str, base: Any = None) -> Any:
+        """Fill a schema; keys that the tree lacks come from `base`, an instance, or from the schema's own defaults."""
         if not isinstance(tree, Mapping):
             self.faults.append(f"{prefix.rstrip('.') or 'the top'} must be a section of keys, got {tree!r}")
             return _NO_VALUE
@@ -183,7 +184,10 @@ class _Filler:
         for field in dataclasses.fields(schema):
             place = prefix + field.name
             if field.name in tree:
-                values[field.name] = self.value(hints[field.name], tree[field.name], place)
+                inner = _default(field) if base is None else getattr(base, field.name)
+                values[field.name] = self.value(hints[field.name], tree[field.name], place, inner)
+            elif base is not None:
+                values[field.name] = getattr(base, field.name)
             elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
                 self.faults.append(f"{place} is missing")
         return self._made(schema, values, prefix) if len(self.faults) == before else _NO_VALUE
@@ -195,13 +199,13 @@ class _Filler:
             self.faults.append(f"{prefix.rstrip('.')}: {error}" if prefix else str(error))
             return _NO_VALUE
 
-    def value(self, hint: Any, given: Any, place: str) -> Any:
+    def value(self, hint: Any, given: Any, place: str, base: Any = None) -> Any:
         arms = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
         if given is None and type(None) in arms:
             return None
         kind = next(arm for arm in arms if arm is not type(None))
         if dataclasses.is_dataclass(kind):
-            return self.section(kind, given, f"{place}.")  # type: ignore[arg-type]
+            return self.section(kind, given, f"{place}.", base if isinstance(base, kind) else None)  # type: ignore[arg-type]
         if get_origin(kind) is tuple:
             return self._row(get_args(kind), given, place)
         if get_origin(kind) is Literal:
@@ -228,6 +232,12 @@ class _Filler:
         hint = f"; did you mean {near[0]}?" if near else ""
         self.faults.append(f"{place} must be one of {', '.join(map(str, choices))}, got {given!r}{hint}")
         return _NO_VALUE
+
+
+def _default(field: dataclasses.Field) -> Any:
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return None if field.default is dataclasses.MISSING else field.default
 
 
 def _whole(given: Any) -> Any:

@@ -114,5 +114,7 @@ def prepare_network(machine: Machine, network: nn.Module, settings: LoopConfig) 
         network = sync_norms(network, machine.device)
     network = network.to(machine.device)
     if settings.channels_last:
-        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        for weight in network.parameters():
+            if weight.ndim == 4:  # a network may hold weights of five axes, which have no such order
+                weight.data = weight.data.to(memory_format=torch.channels_last)
     return network, machine.accelerator.prepare_model(network)
