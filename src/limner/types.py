@@ -57,7 +57,7 @@ PainterName: TypeAlias = Literal["auto", "composite", "slim"]
 MapName: TypeAlias = Literal["uv", "uv_seg", "seg", "par", "front", "head", "back", "ids", "binary"]
 """Condition maps of `limner.render.maps`, by the names of the published option."""
 
-EncoderName: TypeAlias = Literal["preact-resnet50", "resnet50", "hrnet-light"]
+EncoderName: TypeAlias = Literal["preact-resnet50", "resnet50", "hrnet-light", "points-light"]
 """HMR's encoders: see `limner.body.encoder`."""
 
 DiscriminatorName: TypeAlias = Literal["hmr", "pytorch-hmr"]

@@ -34,9 +34,18 @@ from limner.body.crop_training import (
 )
 from limner.body.discriminator import BodyDiscriminator, Judgement
 from limner.body.encoder import ENCODERS, HRNetEncoder, PreactResNet50, ResNet50, build_encoder
-from limner.body.hmr import HMR, HMR_NETWORKS, HMRConfig, ThetaDetails, body_from_hmr_weights, theta_details
-from limner.body.perspective import crop_cameras, default_focal_px, perspective_translation, turn_to_ray
+from limner.body.hmr import (
+    HMR,
+    HMR_NETWORKS,
+    Corrections,
+    HMRConfig,
+    ThetaDetails,
+    body_from_hmr_weights,
+    theta_details,
+)
 from limner.body.limits import joint_limits
+from limner.body.perspective import crop_cameras, default_focal_px, perspective_translation, turn_to_ray
+from limner.body.point_encoder import PointEncoder, point_targets, read_maps
 from limner.body.predictor import BodyPredictor, fit_keypoints
 from limner.body.priors import (
     PoseMixture,
@@ -94,11 +103,13 @@ __all__ = [
     "BodyDiscriminator",
     "BodyOutput",
     "BodyPredictor",
+    "Corrections",
     "Crop",
     "FastSMPL",
     "HMRConfig",
     "HRNetEncoder",
     "Judgement",
+    "PointEncoder",
     "PoseMixture",
     "PreactResNet50",
     "Regressor",
@@ -139,10 +150,12 @@ __all__ = [
     "picture_from_pixels",
     "pixels_from_picture",
     "plain_theta",
+    "point_targets",
     "project_perspective",
     "project_weak",
     "quat_wxyz_from_rotmat",
     "quat_wxyz_from_rotvec",
+    "read_maps",
     "read_mean_theta",
     "read_pickle",
     "read_smpl_file",

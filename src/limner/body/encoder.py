@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from limner.body.point_encoder import PointEncoder
 from limner.checks import InputError, ShapeError
 from limner.pose import HRNet, HRNetConfig, block_row, network_config
 from limner.types import EncoderName
@@ -174,12 +175,13 @@ class HRNetEncoder(nn.Module):
         return self.gather(self.trunk(image)).mean((2, 3))
 
 
-Encoder: TypeAlias = PreactResNet50 | ResNet50 | HRNetEncoder
+Encoder: TypeAlias = PreactResNet50 | ResNet50 | HRNetEncoder | PointEncoder
 
 ENCODERS: dict[EncoderName, type[Encoder]] = {
     "preact-resnet50": PreactResNet50,
     "resnet50": ResNet50,
     "hrnet-light": HRNetEncoder,
+    "points-light": PointEncoder,
 }
 
 

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from limner.body.camera import project_weak
 from limner.body.encoder import build_encoder
+from limner.body.point_encoder import PointEncoder
 from limner.body.regressor import NUM_THETA, Regressor
 from limner.body.smpl import NUM_JOINTS, PARENTS, SMPL, BodyData
 from limner.body.tensorflow_names import NETWORK_NAMES, read_tensorflow_variables, tensors_by_our_names
@@ -29,7 +30,7 @@ from limner.checks import InputError, WeightsError, check_shape
 from limner.types import EncoderName
 from limner.weights import LoadReport, load_strictly, read_checkpoint, source_name
 
-__all__ = ["HMR", "HMR_NETWORKS", "HMRConfig", "ThetaDetails", "body_from_hmr_weights", "theta_details"]
+__all__ = ["HMR", "HMR_NETWORKS", "Corrections", "HMRConfig", "ThetaDetails", "body_from_hmr_weights", "theta_details"]
 
 # Variables of the original's checkpoint that belong to the adversary or to SMPL.
 _NOT_THE_NETWORK = (
@@ -62,8 +63,21 @@ HMR_NETWORKS = {
     "hmr-resnet50": HMRConfig(),
     "pytorch-hmr-resnet50": HMRConfig("resnet50", "bgr", turn_base=True, train_mean=False),
     "hmr-light": HMRConfig("hrnet-light"),
+    "hmr-points": HMRConfig("points-light", input_size=192),
 }
-"""The original (and its torch port `hmr_tf2pt.pth`), pytorch_HMR's, and ours for a CPU."""
+"""The original (and its torch port `hmr_tf2pt.pth`), pytorch_HMR's, and two of ours for a CPU."""
+
+
+class Corrections(NamedTuple):
+    """What the network finds on the way.
+
+    Attributes:
+        thetas: after each correction.
+        maps: logits of where the joints of cocoplus19 are; None where the encoder makes no maps.
+    """
+
+    thetas: list[Float[Tensor, "B 85"]]
+    maps: Float[Tensor, "B 19 h w"] | None
 
 
 class HMR(nn.Module):
@@ -81,16 +95,18 @@ class HMR(nn.Module):
             self.encoder.num_features, mean, num_iterations=config.num_iterations, train_mean=config.train_mean
         )
 
-    def forward(self, image: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B 85"]:
+    def forward(self, image: Float[Tensor, "B 3 H W"], *, in_full: bool = False) -> Float[Tensor, "B 85"] | Corrections:
         """Return the last theta of each crop.
 
         Args:
             image: the crop in [-1, 1], channels in the order of `config.channels`.
+            in_full: return all `corrections`, as training needs; networks that are wrapped are called in no other way.
 
         Raises:
             ShapeError: there are not three channels, or a side is no multiple of 32.
         """
-        return self.thetas(image)[-1]
+        found = self.corrections(image)
+        return found if in_full else found.thetas[-1]
 
     def thetas(self, image: Float[Tensor, "B 3 H W"]) -> list[Float[Tensor, "B 85"]]:
         """Return theta after each correction: the adversary sees them all.
@@ -98,7 +114,18 @@ class HMR(nn.Module):
         Raises:
             ShapeError: there are not three channels, or a side is no multiple of 32.
         """
-        return self.regressor(self.encoder(image))
+        return self.corrections(image).thetas
+
+    def corrections(self, image: Float[Tensor, "B 3 H W"]) -> Corrections:
+        """Return theta after each correction, with the maps of joints of an encoder that makes some.
+
+        Raises:
+            ShapeError: there are not three channels, or a side is no multiple of 32.
+        """
+        if isinstance(self.encoder, PointEncoder):
+            features, maps = self.encoder.look(image)
+            return Corrections(self.regressor(features), maps)
+        return Corrections(self.regressor(self.encoder(image)), None)
 
     def load_official(self, weights: str | Path | Mapping[str, Any]) -> LoadReport:
         """Load `hmr_tf2pt.pth` or a `<iteration>_<loss>_generator.pkl` of pytorch_HMR, or its content; strict.
