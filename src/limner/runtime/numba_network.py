@@ -83,18 +83,7 @@ class _Plan:
     def __call__(self, batch: Float32[ndarray, "N C H W"]) -> tuple[Float32[ndarray, "N C H W"], ...]:
         """Run the program; return copies of the outputs."""
         self._inside(self._source)[:] = batch.transpose(0, 2, 3, 1)
-        meeting = np.zeros(1, np.int64)
-        parts = range(1, self._threads)
-        others = [Thread(target=run, args=(self._program, self._space, p, self._threads, meeting)) for p in parts]
-        try:
-            for other in others:
-                other.start()
-            run(self._program, self._space, 0, self._threads, meeting)
-        finally:
-            # After an interruption nobody may wait for who never came.
-            meeting[0] = np.iinfo(np.int64).max // 2
-            for other in others:
-                other.join()
+        run_program(self._program, self._space)
         return tuple(self._inside(name).transpose(0, 3, 1, 2).copy() for name in self._outputs)
 
     def _inside(self, name: str) -> ndarray:
@@ -156,9 +145,7 @@ class _Plan:
         return {**fields, "kind": PLAIN, **sizes}
 
     def _blocks(self, tiles: int, channels: int) -> dict[str, int]:
-        block = _TILES_OF_NARROW if channels < _BROAD else _TILES_OF_BROAD
-        # Six tiles are multiplied at once, and every thread is to have a block.
-        block = min(block, -(-tiles // (6 * self._threads)) * 6)
+        block = tiles_of_block(tiles, channels, self._threads)
         self._space_size = max(self._space_size, 36 * block * channels)
         return {"tiles": block, "units": -(-tiles // block)}
 
@@ -174,6 +161,28 @@ class _Plan:
         self._alive.append(bias)
         addresses = {"wide": wide.ctypes.data, "bias": bias.ctypes.data, "wide_panels": wide.shape[1]}
         return {**addresses, "narrow": narrow.ctypes.data if narrow.shape[1] else 0}
+
+
+def run_program(program: ndarray, space: Float32[ndarray, "P n"]) -> None:
+    """Run a program of `LAYER` rows with as many threads as there are rows of scratch memory."""
+    meeting, count = np.zeros(1, np.int64), len(space)
+    others = [Thread(target=run, args=(program, space, part, count, meeting)) for part in range(1, count)]
+    try:
+        for other in others:
+            other.start()
+        run(program, space, 0, count, meeting)
+    finally:
+        # After an interruption nobody may wait for who never came.
+        meeting[0] = np.iinfo(np.int64).max // 2
+        for other in others:
+            other.join()
+
+
+def tiles_of_block(tiles: int, channels: int, threads: int) -> int:
+    """Return how many tiles go through Winograd's transforms together, of maps with so many channels in and out."""
+    block = _TILES_OF_NARROW if channels < _BROAD else _TILES_OF_BROAD
+    # Six tiles are multiplied at once, and every thread is to have a block.
+    return min(block, -(-tiles // (6 * threads)) * 6)
 
 
 _PARTS = ("high", "broad", "channels", "pad")
