@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from limner.checks import InputError, ShapeError
+from limner.checks import InputError, ShapeError, WeightsError
 from limner.face.layers import EqualLinear
 from limner.weights import LoadReport, load_strictly, read_checkpoint, source_name
 
@@ -31,8 +31,8 @@ EncoderName: TypeAlias = Literal[
 ]
 """The published encoders, by the names that checkpoints carry."""
 
-_COUNTS = {50: (3, 4, 14, 3), 100: (3, 13, 30, 3), 152: (3, 8, 36, 3)}
-_WIDTHS = (64, 128, 256, 512)
+_COUNTS = {18: (2, 2, 2, 2), 50: (3, 4, 14, 3), 100: (3, 13, 30, 3), 152: (3, 8, 36, 3)}
+TRUNK_WIDTH = 64  # channels of the first maps in the published trunks; each halving doubles them
 _COARSE, _MIDDLE = 3, 7  # first rows that the middle and the fine map give
 INPUT_SIDE = 256
 _REDUCTION = 16
@@ -77,24 +77,26 @@ class IrBlock(nn.Module):
         return cast(Tensor, self.shortcut_layer(x) + self.res_layer(x))
 
 
-def input_layer(channels: int) -> nn.Sequential:
+def input_layer(channels: int, width: int = TRUNK_WIDTH) -> nn.Sequential:
     """Return what stands before the blocks; keys 0 (convolution), 1 (norm), 2 (slopes)."""
-    return nn.Sequential(nn.Conv2d(channels, 64, 3, 1, 1, bias=False), nn.BatchNorm2d(64), nn.PReLU(64))
+    return nn.Sequential(nn.Conv2d(channels, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width), nn.PReLU(width))
 
 
-def trunk_blocks(num_layers: int, mode: TrunkMode) -> nn.Sequential:
-    """Return the blocks of a trunk of 50, 100 or 152 layers.
+def trunk_blocks(num_layers: int, mode: TrunkMode, width: int = TRUNK_WIDTH) -> nn.Sequential:
+    """Return the blocks of a trunk of 50, 100 or 152 layers, or of 18, which is ours for processors.
 
     Raises:
         InputError: there is no such depth or mode.
     """
     if num_layers not in _COUNTS or mode not in ("ir", "ir_se"):
-        raise InputError(f"a trunk has 50, 100 or 152 layers and the mode ir or ir_se, got {num_layers} and {mode!r}")
-    blocks, channels = [], 64
-    for width, count in zip(_WIDTHS, _COUNTS[num_layers], strict=True):
+        raise InputError(
+            f"a trunk has 18, 50, 100 or 152 layers and the mode ir or ir_se, got {num_layers} and {mode!r}"
+        )
+    blocks, channels = [], width
+    for level, count in enumerate(_COUNTS[num_layers]):
         for index in range(count):
-            blocks.append(IrBlock(channels, width, 2 if index == 0 else 1, mode))
-            channels = width
+            blocks.append(IrBlock(channels, width * 2**level, 2 if index == 0 else 1, mode))
+            channels = width * 2**level
     return nn.Sequential(*blocks)
 
 
@@ -105,11 +107,11 @@ class Encoder(nn.Module):
         num_rows: rows of W+ that the generator takes.
     """
 
-    def __init__(self, num_layers: int, mode: TrunkMode, input_channels: int, num_rows: int) -> None:
+    def __init__(self, num_layers: int, mode: TrunkMode, input_channels: int, num_rows: int, width: int) -> None:
         super().__init__()
-        self.num_rows, self.input_channels = num_rows, input_channels
-        self.input_layer = input_layer(input_channels)
-        self.body = trunk_blocks(num_layers, mode)
+        self.num_rows, self.input_channels, self.top_width = num_rows, input_channels, 8 * width
+        self.input_layer = input_layer(input_channels, width)
+        self.body = trunk_blocks(num_layers, mode, width)
         ends = torch.tensor(_COUNTS[num_layers]).cumsum(0).tolist()
         self.taps = (ends[1] - 1, ends[2] - 1, ends[3] - 1)
 
@@ -193,6 +195,7 @@ class GradualStyleEncoder(Encoder):
         input_channels: channels of the picture; 19 for label maps, 1 for sketches.
         num_rows: rows of W+ that the generator takes.
         style_dim: length of a style.
+        width: channels of the trunk's first maps; 64 as published.
     """
 
     def __init__(
@@ -203,12 +206,13 @@ class GradualStyleEncoder(Encoder):
         input_channels: int = 3,
         num_rows: int = 18,
         style_dim: int = 512,
+        width: int = TRUNK_WIDTH,
     ) -> None:
-        super().__init__(num_layers, mode, input_channels, num_rows)
+        super().__init__(num_layers, mode, input_channels, num_rows, width)
         sides = [16 if row < _COARSE else 32 if row < _MIDDLE else 64 for row in range(num_rows)]
-        self.styles = nn.ModuleList(StyleHead(512, style_dim, side) for side in sides)
-        self.latlayer1 = nn.Conv2d(256, 512, 1)
-        self.latlayer2 = nn.Conv2d(128, 512, 1)
+        self.styles = nn.ModuleList(StyleHead(8 * width, style_dim, side) for side in sides)
+        self.latlayer1 = nn.Conv2d(4 * width, 8 * width, 1)
+        self.latlayer2 = nn.Conv2d(2 * width, 8 * width, 1)
 
     def forward(self, image: Float[Tensor, "B C H W"]) -> Float[Tensor, "B R D"]:
         """Return the styles, before any mean style is added.
@@ -239,9 +243,10 @@ class LastLayerStyleEncoder(Encoder):
         input_channels: int = 3,
         num_rows: int = 18,
         style_dim: int = 512,
+        width: int = TRUNK_WIDTH,
     ) -> None:
-        super().__init__(num_layers, mode, input_channels, num_rows)
-        self.linear = EqualLinear(512, style_dim)
+        super().__init__(num_layers, mode, input_channels, num_rows, width)
+        self.linear = EqualLinear(8 * width, style_dim)
 
     def forward(self, image: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D"]:
         """Return the style.
@@ -263,9 +268,11 @@ class LastLayerRowsEncoder(Encoder):
         input_channels: int = 3,
         num_rows: int = 18,
         style_dim: int = 512,
+        width: int = TRUNK_WIDTH,
     ) -> None:
-        super().__init__(num_layers, mode, input_channels, num_rows)
-        pooled: list[nn.Module] = [nn.BatchNorm2d(512), nn.AdaptiveAvgPool2d(7), nn.Flatten(), nn.Linear(512 * 49, 512)]
+        super().__init__(num_layers, mode, input_channels, num_rows, width)
+        top = 8 * width
+        pooled: list[nn.Module] = [nn.BatchNorm2d(top), nn.AdaptiveAvgPool2d(7), nn.Flatten(), nn.Linear(top * 49, 512)]
         self.output_layer_2 = nn.Sequential(*pooled)
         self.linear = EqualLinear(512, style_dim * num_rows)
 
@@ -293,8 +300,10 @@ def build_encoder(
     mode: TrunkMode = "ir_se",
     input_channels: int = 3,
     num_rows: int = 18,
+    style_dim: int = 512,
+    width: int = TRUNK_WIDTH,
 ) -> Encoder:
-    """Return a published encoder by the name that checkpoints carry.
+    """Return an encoder by the name that checkpoints carry; its depth and widths are the published ones unless given.
 
     Raises:
         InputError: there is no encoder, depth or mode of that name.
@@ -302,4 +311,20 @@ def build_encoder(
     if name not in ENCODERS:
         raise InputError(f"no encoder named {name!r}: there are {', '.join(ENCODERS)}")
     kind = cast(Any, ENCODERS[name])
-    return cast(Encoder, kind(num_layers, mode, input_channels=input_channels, num_rows=num_rows))
+    made = kind(num_layers, mode, input_channels=input_channels, num_rows=num_rows, style_dim=style_dim, width=width)
+    return cast(Encoder, made)
+
+
+def trunk_of(state: Mapping[str, Tensor], prefix: str = "") -> tuple[int, TrunkMode, int]:
+    """Read from a state dict's keys and shapes the depth, the kind and the width of its trunk.
+
+    Raises:
+        WeightsError: no trunk has so many blocks.
+    """
+    blocks = {int(key.removeprefix(prefix).split(".")[1]) for key in state if key.startswith(f"{prefix}body.")}
+    depth = next((depth for depth, counts in _COUNTS.items() if sum(counts) == len(blocks)), None)
+    if depth is None:
+        known = [sum(counts) for counts in _COUNTS.values()]
+        raise WeightsError(f"the trunk of an encoder has one of {known} blocks, got {len(blocks)}")
+    mode: TrunkMode = "ir_se" if f"{prefix}body.0.res_layer.5.fc1.weight" in state else "ir"
+    return depth, mode, state[f"{prefix}input_layer.0.weight"].shape[0]

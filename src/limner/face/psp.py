@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from limner.checks import InputError, ShapeError, WeightsError
-from limner.face.encoder import LastLayerStyleEncoder, build_encoder
+from limner.face.encoder import TRUNK_WIDTH, LastLayerStyleEncoder, TrunkMode, build_encoder, trunk_of
 from limner.face.stylegan2 import Generator, GeneratorConfig, Noise, generator_config, generator_state
 from limner.weights import LoadReport, load_strictly, read_checkpoint, read_content, source_name
 
@@ -35,6 +35,9 @@ class PspConfig:
         input_channels: channels of the picture in.
         start_from_mean: whether the encoder's styles are offsets from the mean style.
         single_style: whether one style steers all rows (the published option learn_in_w).
+        num_layers: depth of the encoder's trunk.
+        mode: kind of its blocks.
+        width: channels of its first maps.
     """
 
     generator: GeneratorConfig
@@ -42,6 +45,9 @@ class PspConfig:
     input_channels: int = 3
     start_from_mean: bool = True
     single_style: bool = False
+    num_layers: int = 50
+    mode: TrunkMode = "ir_se"
+    width: int = TRUNK_WIDTH
 
 
 @dataclass(frozen=True)
@@ -65,8 +71,15 @@ class Psp(nn.Module):
     def __init__(self, config: PspConfig) -> None:
         super().__init__()
         self.config = config
-        rows = config.generator.num_rows
-        self.encoder = build_encoder(config.encoder, input_channels=config.input_channels, num_rows=rows)
+        self.encoder = build_encoder(
+            config.encoder,
+            num_layers=config.num_layers,
+            mode=config.mode,
+            input_channels=config.input_channels,
+            num_rows=config.generator.num_rows,
+            style_dim=config.generator.style_dim,
+            width=config.width,
+        )
         self.decoder = Generator(config.generator)
         self.register_buffer("latent_avg", None, persistent=False)
 
@@ -221,12 +234,16 @@ def psp_config(weights: str | Path | Mapping[str, Any]) -> PspConfig:
         raise WeightsError(f"{name} holds no pixel2style2pixel network: it lacks encoder.input_layer.0.weight")
     decoder = {key.removeprefix("decoder."): value for key, value in state.items() if key.startswith("decoder.")}
     encoder = _encoder_name(state)
+    num_layers, mode, width = trunk_of(state, "encoder.")
     return PspConfig(
         generator_config(decoder, name),
         encoder,
         first.shape[1],
         bool(options.get("start_from_latent_avg", content.get("latent_avg") is not None)),
         bool(options.get("learn_in_w", encoder == "BackboneEncoderUsingLastLayerIntoW")),
+        num_layers,
+        mode,
+        width,
     )
 
 

@@ -50,27 +50,30 @@ def grey(image: UInt8[ndarray, "H W 3"]) -> UInt8[ndarray, "H W"]:
     return ((weighted + 32768) >> 16).astype(np.uint8)
 
 
-def face_tensor(image: UInt8[ndarray, "H W 3"]) -> Float32[Tensor, "3 256 256"]:
+def face_tensor(image: UInt8[ndarray, "H W 3"], side: int = NETWORK_SIDE) -> Float32[Tensor, "3 side side"]:
     """Return an RGB picture resized, in [-1, 1]."""
-    return _unit(resize_8bit(image, (NETWORK_SIDE, NETWORK_SIDE))) * 2 - 1
+    return _unit(resize_8bit(image, (side, side))) * 2 - 1
 
 
-def sketch_tensor(image: UInt8[ndarray, "H W *C"]) -> Float32[Tensor, "1 256 256"]:
+def sketch_tensor(image: UInt8[ndarray, "H W *C"], side: int = NETWORK_SIDE) -> Float32[Tensor, "1 side side"]:
     """Return a sketch, grey or RGB, resized, in [0, 1]."""
     flat = grey(image) if image.ndim == 3 else image
-    return _unit(resize_8bit(flat, (NETWORK_SIDE, NETWORK_SIDE))[..., None])
+    return _unit(resize_8bit(flat, (side, side))[..., None])
 
 
-def resize_labels(labels: UInt8[ndarray, "H W"], how: LabelResize = "nearest") -> UInt8[ndarray, "256 256"]:
-    """Return a label map of 256 pixels.
+def resize_labels(
+    labels: UInt8[ndarray, "H W"], how: LabelResize = "nearest", side: int = NETWORK_SIDE
+) -> UInt8[ndarray, "side side"]:
+    """Return a label map resized.
 
     Args:
         labels: a class for each pixel.
         how: `published` mixes the numbers of neighbouring classes at borders, as the published training did.
+        side: of the result.
     """
     if how == "published":
-        return resize_8bit(labels, (NETWORK_SIDE, NETWORK_SIDE))
-    rows, columns = ((np.arange(NETWORK_SIDE) + 0.5) / NETWORK_SIDE * side for side in labels.shape)
+        return resize_8bit(labels, (side, side))
+    rows, columns = ((np.arange(side) + 0.5) / side * length for length in labels.shape)
     return labels[rows.astype(int)[:, None], columns.astype(int)]
 
 
@@ -89,14 +92,17 @@ def one_hot(labels: UInt8[ndarray, "H W"], num_classes: int) -> Int64[ndarray, "
 
 
 def label_tensor(
-    labels: UInt8[ndarray, "H W"], num_classes: int = len(LABELS), how: LabelResize = "nearest"
-) -> Float32[Tensor, "K 256 256"]:
+    labels: UInt8[ndarray, "H W"],
+    num_classes: int = len(LABELS),
+    how: LabelResize = "nearest",
+    side: int = NETWORK_SIDE,
+) -> Float32[Tensor, "K side side"]:
     """Return a label map resized, one channel a class.
 
     Raises:
         InputError: a label is outside the classes.
     """
-    planes = one_hot(resize_labels(labels, how), num_classes)
+    planes = one_hot(resize_labels(labels, how, side), num_classes)
     return torch.from_numpy(np.ascontiguousarray(planes.transpose(2, 0, 1))).float()
 
 
