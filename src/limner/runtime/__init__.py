@@ -10,27 +10,61 @@ Paper: Lavin and Gray 2016, "Fast Algorithms for Convolutional Neural Networks".
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from limner.runtime.layer_kinds import (
+    Addition,
+    Blur,
+    Concatenation,
+    Convolution,
+    Curve,
+    Enlargement,
+    Layer,
+    LayerList,
+    Measurement,
+    NotExpressible,
+    Pooling,
+)
 from limner.runtime.modules import TorchNetwork, convert_module
 from limner.runtime.network import Network, cache_folder, load_network
 from limner.runtime.onnx_network import OnnxNetwork, write_onnx
 
 if TYPE_CHECKING:
+    from limner.runtime.layer_network import LayerNetwork, can_run
     from limner.runtime.numba_network import NumbaNetwork
+    from limner.runtime.training import speed_up_training
 
 __all__ = [
+    "Addition",
+    "Blur",
+    "Concatenation",
+    "Convolution",
+    "Curve",
+    "Enlargement",
+    "Layer",
+    "LayerList",
+    "LayerNetwork",
+    "Measurement",
     "Network",
+    "NotExpressible",
     "NumbaNetwork",
     "OnnxNetwork",
+    "Pooling",
     "TorchNetwork",
     "cache_folder",
+    "can_run",
     "convert_module",
     "load_network",
+    "speed_up_training",
     "write_onnx",
 ]
 
 
+_WITH_NUMBA = {"LayerNetwork": "layer_network", "NumbaNetwork": "numba_network", "can_run": "layer_network"}
+
+
 def __getattr__(name: str) -> Any:
     # numba's import takes half a second, which network files need not cost.
-    if name == "NumbaNetwork":
-        return import_module("limner.runtime.numba_network").NumbaNetwork
+    if name in _WITH_NUMBA:
+        return getattr(import_module(f"limner.runtime.{_WITH_NUMBA[name]}"), name)
+    if name == "speed_up_training":
+        return import_module("limner.runtime.training").speed_up_training
     raise AttributeError(f"module 'limner.runtime' has no attribute {name!r}")

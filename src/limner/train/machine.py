@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from limner.checks import InputError, MissingExtra
+from limner.runtime import speed_up_training
 from limner.train.norm import sync_norms
 from limner.train.settings import DeviceName, LoopConfig, PrecisionName
 
@@ -117,4 +118,6 @@ def prepare_network(machine: Machine, network: nn.Module, settings: LoopConfig) 
         for weight in network.parameters():
             if weight.ndim == 4:  # a network may hold weights of five axes, which have no such order
                 weight.data = weight.data.to(memory_format=torch.channels_last)
+    if machine.device.type == "cpu":
+        network = speed_up_training(network)
     return network, machine.accelerator.prepare_model(network)
