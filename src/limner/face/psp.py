@@ -1,6 +1,10 @@
 """Pixel2style2pixel: an encoder, the mean style, and a frozen generator.
 
-Source: Richardson et al. 2021, "Encoding in Style"; checkpoints of eladrich/pixel2style2pixel load as they are:
+Two successors share the layout: e4e takes all rows but the first as offsets from the first, and ReStyle looks several
+times, each time at the picture beside what it has so far.
+
+Sources: Richardson et al. 2021, "Encoding in Style"; Tov et al. 2021 (e4e); Alaluf et al. 2021 (ReStyle). Checkpoints of
+eladrich/pixel2style2pixel, omertov/encoder4editing and yuval-alaluf/restyle-encoder (trunk IR-SE50) load as they are:
 `state_dict` (encoder.*, decoder.*), `latent_avg`, `opts`.
 """
 
@@ -17,11 +21,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from limner.checks import InputError, ShapeError, WeightsError
-from limner.face.encoder import TRUNK_WIDTH, LastLayerStyleEncoder, TrunkMode, build_encoder, trunk_of
+from limner.face.encoder import INPUT_SIDE, TRUNK_WIDTH, LastLayerStyleEncoder, TrunkMode, build_encoder, trunk_of
 from limner.face.stylegan2 import Generator, GeneratorConfig, Noise, generator_config, generator_state
 from limner.weights import LoadReport, load_strictly, read_checkpoint, read_content, source_name
 
 RESIZED_SIDE = 256
+_ITERATIONS = 5  # of ReStyle, where a file does not say
 _MEAN_COUNT = 100_000  # normal vectors of the mean style where a file has none, as the published trainer draws
 
 
@@ -38,6 +43,9 @@ class PspConfig:
         num_layers: depth of the encoder's trunk.
         mode: kind of its blocks.
         width: channels of its first maps.
+        rows_from_first: whether all rows but the first are offsets from the first (e4e).
+        iterations: how often the encoder looks; from 2 on it sees the picture beside what it has so far (ReStyle).
+        input_side: side of the pictures that it was trained on.
     """
 
     generator: GeneratorConfig
@@ -48,13 +56,21 @@ class PspConfig:
     num_layers: int = 50
     mode: TrunkMode = "ir_se"
     width: int = TRUNK_WIDTH
+    rows_from_first: bool = False
+    iterations: int = 1
+    input_side: int = INPUT_SIDE
+
+    @property
+    def source_channels(self) -> int:
+        """Channels of the picture that the network is given; what it has so far stands beside it within."""
+        return self.input_channels - (3 if self.iterations > 1 else 0)
 
 
 @dataclass(frozen=True)
 class StartReport:
-    """Where the weights at the start of training come from."""
+    """Where the weights at the start of training come from; an encoder without a report starts at random."""
 
-    encoder: LoadReport
+    encoder: LoadReport | None
     decoder: LoadReport
 
 
@@ -63,7 +79,7 @@ class Psp(nn.Module):
 
     Attributes:
         config: what it was built from.
-        latent_avg: the mean style (R, D) or (D,), or None while there is none; not among the weights' keys.
+        latent_avg: the mean style (R, D) or (D,), or None while there is none; a key of its own beside the weights'.
     """
 
     latent_avg: Tensor | None
@@ -81,7 +97,7 @@ class Psp(nn.Module):
             width=config.width,
         )
         self.decoder = Generator(config.generator)
-        self.register_buffer("latent_avg", None, persistent=False)
+        self.register_buffer("latent_avg", None)
 
     def encode(self, image: Float[Tensor, "B C H W"]) -> Float[Tensor, "B R D"]:
         """Return the styles of pictures, the mean style added where the network was trained so.
@@ -90,12 +106,29 @@ class Psp(nn.Module):
             ShapeError: the picture has other channels or another size.
             WeightsError: the network needs a mean style and has none.
         """
+        if self.config.iterations > 1:
+            return self._encode_again_and_again(image)
+        codes = self._codes(image)
+        return codes + self._mean_rows() if self.config.start_from_mean else codes
+
+    def _codes(self, image: Tensor) -> Tensor:
         codes = self.decoder.rows([self.encoder(image)])
-        if not self.config.start_from_mean:
+        if not self.config.rows_from_first:
             return codes
+        return torch.cat([codes[:, :1], codes[:, :1] + codes[:, 1:]], dim=1)
+
+    def _encode_again_and_again(self, image: Tensor) -> Tensor:
+        """ReStyle's loop: what the encoder sees first beside the picture is the mean face."""
+        wplus = self._mean_rows().expand(image.shape[0], -1, -1)
+        for _ in range(self.config.iterations):
+            so_far = F.adaptive_avg_pool2d(self.decode(wplus), image.shape[2:])
+            wplus = wplus + self._codes(torch.cat([image, so_far], dim=1))
+        return wplus
+
+    def _mean_rows(self) -> Tensor:
         if self.latent_avg is None:
             raise WeightsError("this network adds its styles to a mean style, and none was loaded: set latent_avg")
-        return codes + self.decoder.rows([self.latent_avg.reshape(1, *_row_shape(self.latent_avg))])
+        return self.decoder.rows([self.latent_avg.reshape(1, *_row_shape(self.latent_avg))])
 
     def decode(
         self, wplus: Float[Tensor, "B R D"], *, noise: Noise = "fixed", resize: bool = False
@@ -140,10 +173,13 @@ class Psp(nn.Module):
         """
         content, name = read_content(weights), source_name(weights)
         state = read_checkpoint(content)
+        # Published files hold the mean beside the weights, those of a run of ours among them.
+        mean = state.pop("latent_avg", content.get("latent_avg"))
+        self.latent_avg = None
         own = self.state_dict()
         spare = [key for key in own if key.startswith("decoder.noises.") or key.endswith(".kernel")]
         report = load_strictly(self, {**{key: own[key] for key in spare}, **state}, name)
-        self.set_mean(content.get("latent_avg"))
+        self.set_mean(mean)
         return report
 
     def set_mean(self, mean: Tensor | None) -> None:
@@ -162,7 +198,7 @@ class Psp(nn.Module):
 
     def start_training(
         self,
-        recogniser: str | Path | Mapping[str, Any],
+        recogniser: str | Path | Mapping[str, Any] | None,
         generator: str | Path | Mapping[str, Any],
         *,
         seed: torch.Generator | None = None,
@@ -170,7 +206,7 @@ class Psp(nn.Module):
         """Take the trunk from a face recogniser, and the generator and its mean style from a StyleGAN2 file.
 
         Args:
-            recogniser: such as `model_ir_se50.pth`.
+            recogniser: such as `model_ir_se50.pth`; None leaves the trunk as it is.
             generator: such as `stylegan2-ffhq-config-f.pt`.
             seed: draws the vectors of the mean style where the file has none.
 
@@ -179,7 +215,8 @@ class Psp(nn.Module):
             WeightsError: a file is damaged, holds code, or a network of another kind or size.
         """
         content = read_content(generator)
-        report = StartReport(self.encoder.load_ir_se50(recogniser), self.decoder.load_official(content))
+        of_encoder = None if recogniser is None else self.encoder.load_ir_se50(recogniser)
+        report = StartReport(of_encoder, self.decoder.load_official(content))
         mean = content.get("latent_avg")
         mean = self.decoder.mean_style(_MEAN_COUNT, seed) if mean is None else mean.reshape(-1, mean.shape[-1])
         single = self.config.single_style or isinstance(self.encoder, LastLayerStyleEncoder)
@@ -244,6 +281,9 @@ def psp_config(weights: str | Path | Mapping[str, Any]) -> PspConfig:
         num_layers,
         mode,
         width,
+        _kind_of(options).startswith(("Encoder4Editing", "Progressive")),
+        max(2, int(options.get("n_iters_per_batch", _ITERATIONS))) if _sees_itself(options, first) else 1,
+        int(options.get("input_side", INPUT_SIDE)),
     )
 
 
@@ -263,8 +303,19 @@ def start_psp(generator: str | Path | Mapping[str, Any], **options: Any) -> PspC
 def _encoder_name(state: Mapping[str, Tensor]) -> str:
     if "encoder.latlayer1.weight" in state:
         return "GradualStyleEncoder"
+    if "encoder.styles.0.convs.0.weight" in state:
+        return "BackboneEncoder"
     plus = "encoder.output_layer_2.3.weight" in state
     return "BackboneEncoderUsingLastLayerIntoWPlus" if plus else "BackboneEncoderUsingLastLayerIntoW"
+
+
+def _kind_of(options: Mapping[str, Any]) -> str:
+    return str(options.get("encoder_type", ""))
+
+
+def _sees_itself(options: Mapping[str, Any], first: Tensor) -> bool:
+    """Whether a checkpoint is of ReStyle: it says so, or its first layer has room for two pictures."""
+    return "n_iters_per_batch" in options or (first.shape[1] == 6 and not options.get("label_nc"))
 
 
 def _row_shape(mean: Tensor) -> tuple[int, ...]:

@@ -17,6 +17,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from limner.checks import InputError
+from limner.losses.pictures import structure_loss
 
 _ROWS, _COLUMNS = slice(35, 223), slice(32, 220)  # of 256 pixels: the face without hair and background
 _FACE_SIDE = 112
@@ -26,7 +27,10 @@ Features = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class FaceLossWeights:
-    """How much each part counts; a part that counts nought is not computed."""
+    """How much each part counts; a part that counts nought is not computed.
+
+    All but `structure` are the published ones; it is 1 - SSIM, for whom no LPIPS weights are at hand.
+    """
 
     l2: float = 1.0
     lpips: float = 0.8
@@ -35,6 +39,7 @@ class FaceLossWeights:
     lpips_crop: float = 0.0
     w_norm: float = 0.0
     moco: float = 0.0
+    structure: float = 0.0
 
     def __post_init__(self) -> None:
         if self.identity > 0 and self.moco > 0:
@@ -165,6 +170,8 @@ class FaceLosses(nn.Module):
                 parts[f"l2{name}"] = F.mse_loss(result, target)
             if getattr(self.weights, f"lpips{name}") > 0:
                 parts[f"lpips{name}"] = cast(nn.Module, self.lpips)(result, target)
+        if self.weights.structure > 0:
+            parts["structure"] = structure_loss(y_hat, y, torch.ones_like(y[:, :1]))
         if self.weights.w_norm > 0:
             parts["w_norm"] = w_norm(wplus, self.mean)
         total = sum((getattr(self.weights, name) * part for name, part in parts.items()), torch.zeros(()).to(y_hat))

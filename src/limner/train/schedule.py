@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
+from limner.train.ranger import Ranger
 from limner.train.settings import OptimiserConfig, ScheduleConfig
 
 
@@ -19,7 +20,8 @@ def rate_share(schedule: ScheduleConfig, epoch: float, epochs: float) -> float:
         epoch: epochs done when the step starts; 2.5 is the middle of the third.
         epochs: length of the run.
 
-    Source: Loshchilov and Hutter 2017 (cosine). Difference: the published HRNet trainer drops an epoch before the one
+    Source: Loshchilov and Hutter 2017 (cosine); Liu et al. 2019 (linear). Difference: the published HRNet trainer drops
+        an epoch before the one
         that its files name, and after a resume two; here the drop is where the file says.
     """
     warm = min(1.0, epoch / schedule.warmup) if schedule.warmup else 1.0
@@ -28,6 +30,9 @@ def rate_share(schedule: ScheduleConfig, epoch: float, epochs: float) -> float:
     if schedule.name == "cosine" and epoch >= schedule.warmup:
         done = min(1.0, (epoch - schedule.warmup) / max(epochs - schedule.warmup, 1e-9))
         return schedule.final_share + (1 - schedule.final_share) * 0.5 * (1 + math.cos(math.pi * done))
+    if schedule.name == "linear":
+        fallen = max(0.0, math.floor(epoch) - schedule.hold) / max(epochs - schedule.hold, 1e-9)
+        return warm * (1 - (1 - schedule.final_share) * min(1.0, fallen))
     return warm
 
 
@@ -42,6 +47,8 @@ def make_optimiser(network: nn.Module, config: OptimiserConfig) -> Optimizer:
         return torch.optim.SGD(weights, config.lr, momentum, weight_decay=decay, nesterov=nesterov, fused=fused)
     if config.name == "adam":
         return torch.optim.Adam(weights, config.lr, config.betas, weight_decay=decay, fused=fused)
+    if config.name == "ranger":
+        return Ranger(weights, config.lr, betas=config.betas, weight_decay=decay)
     # Decay is meant for kernels; it would pull the scales of norms to zero.
     groups = [
         {"params": [weight for weight in weights if weight.ndim > 1], "weight_decay": decay},

@@ -7,8 +7,8 @@ from typing import Literal
 
 from limner.checks import InputError
 
-OptimiserName = Literal["adam", "adamw", "sgd"]
-ScheduleName = Literal["multistep", "cosine", "constant"]
+OptimiserName = Literal["adam", "adamw", "sgd", "ranger"]
+ScheduleName = Literal["multistep", "cosine", "linear", "constant"]
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 PrecisionName = Literal["float32", "bf16"]
 
@@ -25,10 +25,10 @@ class OptimiserConfig:
     """Which optimiser, and how fast.
 
     Attributes:
-        name: adam, adamw or sgd.
+        name: adam, adamw, sgd or ranger.
         lr: the learning rate that the schedule scales.
         weight_decay: adam adds it to the gradient, adamw takes it off the weights; adamw spares biases and norms.
-        betas: of adam and adamw.
+        betas: of adam, adamw and ranger.
         momentum: of sgd.
         nesterov: of sgd.
         clip_norm: longer gradients are shortened to it; 0 leaves them.
@@ -60,10 +60,12 @@ class ScheduleConfig:
     """How the learning rate changes; times are in epochs, counted from 0, and may be broken.
 
     Attributes:
-        name: multistep multiplies by `factor` at each of `steps`; cosine falls along half a wave; constant stays.
+        name: multistep multiplies by `factor` at each of `steps`; cosine falls along half a wave; linear falls in equal
+            steps, one an epoch; constant stays.
         steps: of multistep.
         factor: of multistep.
-        final_share: where cosine ends, as a share of the full rate.
+        final_share: where cosine and linear end, as a share of the full rate.
+        hold: epochs before linear begins to fall.
         warmup: the rate first rises in a straight line for so long.
     """
 
@@ -71,6 +73,7 @@ class ScheduleConfig:
     steps: tuple[float, ...] = ()
     factor: float = 0.1
     final_share: float = 0.0
+    hold: float = 0.0
     warmup: float = 0.0
 
     def __post_init__(self) -> None:
@@ -81,6 +84,7 @@ class ScheduleConfig:
                 (bool(self.steps) and self.name != "multistep", f"steps are for multistep, not {self.name}"),
                 (not 0 < self.factor <= 1, f"factor must lie above 0 and up to 1, got {self.factor}"),
                 (not 0 <= self.final_share <= 1, f"final_share must lie from 0 to 1, got {self.final_share}"),
+                (self.hold < 0, f"hold must not be negative, got {self.hold}"),
                 (self.warmup < 0, f"warmup must not be negative, got {self.warmup}"),
             ]
         )
