@@ -13,6 +13,7 @@ from limner.cli import (
     export_verbs,
     face_training,
     jobs,
+    motion_training,
     scores,
     train_verbs,
     weight_verbs,
@@ -58,3 +59,4 @@ app.add_typer(data_verbs.app, name="data")
 app.add_typer(train_verbs.app, name="train")
 scores.app.command("pose")(train_verbs.eval_pose)
 train_verbs.app.command("generator", no_args_is_help=True)(face_training.generator)
+train_verbs.app.command("motion", no_args_is_help=True)(motion_training.train_motion)

@@ -15,12 +15,15 @@ from limner.data.faults import DatasetError
 from limner.data.folders import PictureFolder, pair_folders, part_folder, read_folder
 from limner.data.lsp import read_lsp
 from limner.data.mocap import BodyPoses, read_poses
+from limner.data.motion_clips import MotionClip, split_clips
 from limner.data.mpii import MpiiTruth, read_mpii, read_mpii_truth, write_mpii_predictions
 from limner.data.pictures import missing_pictures, read_picture
 from limner.data.samples import PoseSamples
 from limner.data.show import DataReport, show
 from limner.data.silhouettes import read_silhouette, silhouette_files
 from limner.data.sources import read_samples
+from limner.data.synthetic import SyntheticPeople, SyntheticPerson
+from limner.data.video_clips import PrepareOptions, read_videos
 
 __all__ = [
     "BodyPerson",
@@ -29,9 +32,13 @@ __all__ = [
     "BodySource",
     "DataReport",
     "DatasetError",
+    "MotionClip",
     "MpiiTruth",
     "PictureFolder",
     "PoseSamples",
+    "PrepareOptions",
+    "SyntheticPeople",
+    "SyntheticPerson",
     "bodies_from_pose",
     "crop_of_people",
     "merge_parts",
@@ -49,8 +56,10 @@ __all__ = [
     "read_poses",
     "read_samples",
     "read_silhouette",
+    "read_videos",
     "show",
     "silhouette_files",
+    "split_clips",
     "write_maps",
     "write_mpii_predictions",
 ]

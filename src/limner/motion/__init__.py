@@ -21,39 +21,65 @@ from limner.motion.generator import (
     LiquidWarpingGenerator,
     Painting,
     SourceFeatures,
+    init_published,
 )
 from limner.motion.inpainting import GatedInpainter
 from limner.motion.jobs import Report, imitate, swap, view
 from limner.motion.masks import has_area
 from limner.motion.parts import PARTS
 from limner.motion.published import PublishedOptions, PublishedPainter
+from limner.motion.recovery import DrawnBody, NetworkInputs, recover_flow
+from limner.motion.slim import (
+    SLIM_HW,
+    SLIM_WEIGHTS,
+    Crop,
+    SlimGenerator,
+    SlimPainter,
+    choose_painter,
+    source_crop,
+    source_input,
+    transfer_input,
+)
 
 __all__ = [
     "FACE_SIZE_HW",
     "PARTS",
     "PUBLISHED_GENERATOR",
     "SLIM_GENERATOR",
+    "SLIM_HW",
+    "SLIM_WEIGHTS",
     "Actor",
+    "Crop",
     "DiscriminatorConfig",
+    "DrawnBody",
     "Driver",
     "GatedInpainter",
     "GeneratorConfig",
     "GlobalLocalDiscriminator",
     "LiquidWarpingGenerator",
+    "NetworkInputs",
     "Painting",
     "PatchDiscriminator",
     "PublishedOptions",
     "PublishedPainter",
     "Report",
+    "SlimGenerator",
+    "SlimPainter",
     "SourceFeatures",
     "SphereFace",
+    "choose_painter",
     "crop_boxes",
     "fill_background",
     "has_area",
     "imitate",
+    "init_published",
     "read_driver",
+    "recover_flow",
     "resize_photo",
+    "source_crop",
+    "source_input",
     "swap",
+    "transfer_input",
     "view",
     "warp",
 ]

@@ -155,12 +155,14 @@ class Actor:
         kept = image if background is None else None
         return cls(data, bodies, offsets, (Layer(look, whole),), backdrop, kept, tuple(warnings))
 
-    def paint(self, bodies: Bodies, *, turn: Float32[ndarray, "3 3"] | None = None, threads: int = 1) -> Painted:
-        """Paint one body; `turn` views it from elsewhere, about its pelvis."""
+    def paint(
+        self, bodies: Bodies, *, turn: Float32[ndarray, "3 3"] | None = None, threads: int = 1, guided: bool = False
+    ) -> Painted:
+        """Paint one body; `turn` views it from elsewhere, about its pelvis; `guided` keeps how it was painted."""
         figure = draw_figure(
             self.body, self.pose, bodies, self.size_hw, offsets=self.offsets, turn=turn, threads=threads
         )
-        painted = paint(self.layers, self.body, figure, threads=threads, guided=self.painter is not None)
+        painted = paint(self.layers, self.body, figure, threads=threads, guided=guided or self.painter is not None)
         return painted if self.painter is None else self.painter.correct(painted, self.body, self.sources)
 
     def frame(self, painted: Painted) -> UInt8[ndarray, "H W C"]:

@@ -67,10 +67,10 @@ class SlimGenerator(LiquidWarpingGenerator):
         # The source is only read: what would paint it again is left out, so that all weights have a part in a frame.
         for part in ("decoders", "skippers", "img_reg", "attetion_reg"):
             setattr(self.src_model, part, nn.ModuleList())
-        with torch.no_grad():
-            init_published(self)
-            for head in (self.tsf_model.img_reg, self.tsf_model.attetion_reg):
-                head[0].weight.zero_()
+        init_published(self)
+        for head in (self.tsf_model.img_reg, self.tsf_model.attetion_reg):
+            for weight in head.parameters():
+                nn.init.zeros_(weight)
 
     def forward(  # type: ignore[override]
         self,
@@ -115,17 +115,18 @@ class Crop:
     width: int
     size_hw: tuple[int, int]
 
-    def cut(self, image: ndarray, *, top: int = 0, left: int = 0, nearest: bool = False, fill: float = 0) -> ndarray:
+    def cut(
+        self, image: ndarray, corner: tuple[int, int] = (0, 0), *, nearest: bool = False, fill: float = 0
+    ) -> ndarray:
         """Bring this part of a picture to the network's size.
 
         Args:
-            image: (h, w) or (h, w, C); its corner lies at `top`, `left` of the frame.
-            top: of the picture in the frame.
-            left: of the picture in the frame.
+            image: (h, w) or (h, w, C).
+            corner: row and column of the frame at which its corner lies.
             nearest: take whole values, for numbers of faces.
             fill: what lies beyond the picture.
         """
-        rows, columns = self.top - top, self.left - left
+        rows, columns = self.top - corner[0], self.left - corner[1]
         height, width = image.shape[:2]
         before = max(0, -rows), max(0, -columns)
         after = max(0, rows + self.height - height), max(0, columns + self.width - width)
@@ -150,20 +151,24 @@ class Crop:
         return (2 * (xy + np.float32(0.5) - corner) / sides - 1).astype(np.float32)
 
 
-def crop_round(window: tuple[int, int, int, int], least_hw: tuple[int, int] = SLIM_HW) -> Crop:
+def crop_round(window: tuple[int, int, int, int], least_hw: tuple[int, int] = SLIM_HW, *, exact: bool = False) -> Crop:
     """Choose the crop round a window (top, left, height, width) of a frame.
 
-    The window's longer side fits the longer side of `least_hw`; the other side grows with it, in steps of eight.
+    The window's longer side fits the longer side of `least_hw`; the other side grows with it, in steps of eight. With
+    `exact` the window is made small enough for `least_hw` itself, as batches need it.
     """
     top, left, height, width = window
-    side, least = max(least_hw), min(least_hw)
     need_h, need_w = height * MARGIN, width * MARGIN
-    scale = side / max(need_h, need_w)
-    size_hw = tuple(max(least, min(side, int(-(-need * scale // _GRID)) * _GRID)) for need in (need_h, need_w))
+    size_hw, scale = least_hw, min(least_hw[0] / need_h, least_hw[1] / need_w)
+    if not exact:
+        side, least = max(least_hw), min(least_hw)
+        scale = side / max(need_h, need_w)
+        grown = [max(least, min(side, int(-(-need * scale // _GRID)) * _GRID)) for need in (need_h, need_w)]
+        size_hw = (grown[0], grown[1])
     box_h, box_w = (max(round(one / scale), 1) for one in size_hw)
     # The window must lie inside to the last pixel, so that every pixel has its correction.
     box_h, box_w = max(box_h, height), max(box_w, width)
-    return Crop(top - (box_h - height) // 2, left - (box_w - width) // 2, box_h, box_w, (size_hw[0], size_hw[1]))
+    return Crop(top - (box_h - height) // 2, left - (box_w - width) // 2, box_h, box_w, size_hw)
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,14 +195,14 @@ def _signed(image: ndarray) -> Float32[ndarray, "h w 3"]:
     return image.astype(np.float32) / np.float32(127.5) - 1
 
 
-def source_crop(appearance: Appearance, least_hw: tuple[int, int] = SLIM_HW) -> Crop:
+def source_crop(appearance: Appearance, least_hw: tuple[int, int] = SLIM_HW, *, exact: bool = False) -> Crop:
     """Return the part of a photo that shows the person."""
     shown = (appearance.alpha > _SHOWN) | appearance.figure.covered
     rows, columns = np.nonzero(shown.any(1))[0], np.nonzero(shown.any(0))[0]
     if not len(rows):
-        return crop_round((0, 0, *shown.shape), least_hw)
+        return crop_round((0, 0, *shown.shape), least_hw, exact=exact)
     window = int(rows[0]), int(columns[0]), int(rows[-1] - rows[0]) + 1, int(columns[-1] - columns[0]) + 1
-    return crop_round(window, least_hw)
+    return crop_round(window, least_hw, exact=exact)
 
 
 def source_input(appearance: Appearance, body: BodyData, crop: Crop) -> Float32[ndarray, "6 h w"]:
@@ -209,7 +214,12 @@ def source_input(appearance: Appearance, body: BodyData, crop: Crop) -> Float32[
 
 
 def transfer_input(
-    painted: Painted, body: BodyData, source_crops: Sequence[Crop], least_hw: tuple[int, int] = SLIM_HW
+    painted: Painted,
+    body: BodyData,
+    source_crops: Sequence[Crop],
+    least_hw: tuple[int, int] = SLIM_HW,
+    *,
+    exact: bool = False,
 ) -> SlimInputs:
     """Return what the transfer stream reads of a painted pose.
 
@@ -218,6 +228,7 @@ def transfer_input(
         body: as painted, for the condition map.
         source_crops: of the photo of each layer.
         least_hw: of the network's input.
+        exact: as in `crop_round`.
 
     Raises:
         InputError: the painting has no guide.
@@ -225,15 +236,15 @@ def transfer_input(
     if painted.guide is None:
         raise InputError("a painting without its guide cannot be corrected: paint it with guided=True")
     guide = painted.guide
-    crop = crop_round((painted.top, painted.left, *painted.alpha.shape), least_hw)
-    place = {"top": painted.top, "left": painted.left}
-    faces = crop.cut(_as_float(guide.face_index), nearest=True, fill=-1, **place).astype(np.int32)
-    alpha = crop.cut(painted.alpha, **place)
-    texture = crop.cut(np.dstack([guide.texture, (guide.face_index >= 0).astype(np.uint8)]), **place)
-    colour = crop.cut(np.dstack([painted.colour, np.ones_like(painted.colour[..., :1])]), **place)
+    crop = crop_round((painted.top, painted.left, *painted.alpha.shape), least_hw, exact=exact)
+    corner = painted.top, painted.left
+    faces = crop.cut(_as_float(guide.face_index), corner, nearest=True, fill=-1).astype(np.int32)
+    alpha = crop.cut(painted.alpha, corner)
+    texture = crop.cut(np.dstack([guide.texture, (guide.face_index >= 0).astype(np.uint8)]), corner)
+    colour = crop.cut(np.dstack([painted.colour, np.ones_like(painted.colour[..., :1])]), corner)
     condition = condition_map(_table(body), faces)
     flows = tuple(
-        _flow(crop.cut(xy, **place), crop.cut(share * painted.alpha, **place), source)
+        _flow(crop.cut(xy, corner), crop.cut(share * painted.alpha, corner), source)
         for xy, share, source in zip(guide.photo_xy, guide.shares, source_crops, strict=True)
     )
     layers = _within(colour), alpha[..., None], _within(texture), condition

@@ -12,6 +12,8 @@ from limner.train.generator import GeneratorOutcome, train_generator
 from limner.train.generator_settings import GeneratorTrainConfig
 from limner.train.log import read_metrics
 from limner.train.loop import fit, start_run, update
+from limner.train.motion import MotionOutcome, motion_config_of_run, train_motion
+from limner.train.motion_settings import MotionConfig, load_motion_config
 from limner.train.order import Samples
 from limner.train.pose import PoseOutcome, config_of_run, evaluate_pose, train_pose
 from limner.train.pose_judge import PoseScores
@@ -28,6 +30,8 @@ __all__ = [
     "GeneratorTrainConfig",
     "Judgement",
     "LoopConfig",
+    "MotionConfig",
+    "MotionOutcome",
     "OptimiserConfig",
     "PoseConfig",
     "PoseOutcome",
@@ -43,12 +47,15 @@ __all__ = [
     "fill",
     "fit",
     "load_config",
+    "load_motion_config",
     "load_pose_config",
     "load_weights_of_run",
+    "motion_config_of_run",
     "read_metrics",
     "start_run",
     "to_yaml",
     "train_generator",
+    "train_motion",
     "train_pose",
     "update",
 ]

@@ -8,7 +8,7 @@ Source: Liu et al. 2019, section 3.4; svip-lab/impersonator `models/{impersonato
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from jaxtyping import Float, Int64
@@ -33,6 +33,7 @@ from limner.motion import (
     crop_boxes,
     has_area,
 )
+from limner.train.order import Batch
 
 Features = Callable[[Tensor], Sequence[Tensor]]
 
@@ -97,6 +98,16 @@ class MotionPictures:
     target: Float[Tensor, "B 3 H W"]
     masks: Float[Tensor, "2*B 1 H W"]
     auxiliary: Float[Tensor, "B 3 H W"] | None = None
+
+
+def motion_batch(batch: Batch) -> MotionBatch:
+    """Return the fields of a batch of samples; stacked backgrounds (B, sets, 4, H, W) are laid out set by set."""
+    backgrounds = batch["background"].transpose(0, 1).flatten(0, 1)
+    masks = batch["masks"].transpose(0, 1).flatten(0, 1)
+    names = {field.name for field in fields(MotionBatch)} - {"background", "masks"}
+    return MotionBatch(
+        background=backgrounds, masks=masks, **{name: value for name, value in batch.items() if name in names}
+    )
 
 
 def paint(generator: LiquidWarpingGenerator, batch: MotionBatch) -> MotionPictures:

@@ -21,8 +21,7 @@ def rate_share(schedule: ScheduleConfig, epoch: float, epochs: float) -> float:
         epochs: length of the run.
 
     Source: Loshchilov and Hutter 2017 (cosine); Liu et al. 2019 (linear). Difference: the published HRNet trainer drops
-        an epoch before the one
-        that its files name, and after a resume two; here the drop is where the file says.
+        an epoch before the one that its files name, and after a resume two; here the drop is where the file says.
     """
     warm = min(1.0, epoch / schedule.warmup) if schedule.warmup else 1.0
     if schedule.name == "multistep":
