@@ -20,6 +20,7 @@ from limner.render.maps import (
     vertex_visibility,
 )
 from limner.render.rasterise import (
+    EYE_DISTANCE,
     corners_from_vertices,
     has_backend,
     rasterise,
@@ -29,6 +30,7 @@ from limner.render.sampling import sample_faces
 from limner.render.shading import contact_sheet, over, part_colours, shade, turntable, vertex_normals
 
 __all__ = [
+    "EYE_DISTANCE",
     "FaceLabels",
     "atlas_samples",
     "condition_map",
