@@ -75,3 +75,54 @@ def test_the_fine_map_steers_the_rows_from_the_eighth() -> None:
         moved = (encoder(image) - codes).abs().amax(dim=(0, 2)) > 0
     assert codes.shape == (1, 8, 512)
     assert moved.tolist() == [False] * 7 + [True]
+
+
+SMALL = dict(width=8, num_layers=50, mode="ir_se")
+
+
+def small(**options):
+    generator = GeneratorConfig(16, style_dim=16, mapping_layers=1, max_channels=8)
+    network = Psp(PspConfig(generator, **SMALL, **options)).eval()
+    network.set_mean(torch.linspace(-1, 1, 16))
+    return network
+
+
+def test_e4e_reads_rows_as_offsets_from_the_first() -> None:
+    plain = small()
+    file = {
+        "state_dict": plain.state_dict(),
+        "latent_avg": plain.latent_avg,
+        "opts": {"encoder_type": "Encoder4Editing", "start_from_latent_avg": True},
+    }
+    shifted, image = load_psp(file), torch.rand(1, 3, 32, 32)
+    assert shifted.config.rows_from_first
+    with torch.no_grad():
+        rows, base = shifted.encode(image), plain.encode(image)
+        mean = plain.decoder.rows([plain.latent_avg[None]])
+    torch.testing.assert_close(rows[:, 0], base[:, 0])
+    torch.testing.assert_close(rows[:, 1:], base[:, 1:] + base[:, :1] - mean[:, 1:], atol=1e-5, rtol=1e-5)
+
+
+def test_restyle_looks_at_what_it_has_so_far() -> None:
+    network = small(encoder="BackboneEncoder", input_channels=6, iterations=2)
+    file = {
+        "state_dict": network.state_dict(),
+        "latent_avg": network.latent_avg,
+        "opts": {"encoder_type": "BackboneEncoder", "n_iters_per_batch": 2},
+    }
+    assert psp_config(file) == network.config and network.config.source_channels == 3
+    image = torch.rand(2, 3, 32, 32)
+    with torch.no_grad():
+        found = load_psp(file).encode(image)
+        rows = network.decoder.rows([network.latent_avg[None]]).expand(2, -1, -1)
+        for _ in range(2):
+            so_far = torch.nn.functional.interpolate(network.decode(rows), scale_factor=2.0)
+            rows = rows + network.encoder(torch.cat([image, so_far], dim=1))
+    torch.testing.assert_close(found, rows, atol=1e-5, rtol=1e-5)
+
+
+def test_restyle_needs_a_mean() -> None:
+    network = small(encoder="BackboneEncoder", input_channels=6, iterations=2)
+    network.set_mean(None)
+    with pytest.raises(WeightsError, match="mean style"):
+        network.encode(torch.zeros(1, 3, 32, 32))

@@ -27,7 +27,10 @@ TrunkMode: TypeAlias = Literal["ir", "ir_se"]
 """Whether blocks weigh their channels (squeeze and excitation) or not."""
 
 EncoderName: TypeAlias = Literal[
-    "GradualStyleEncoder", "BackboneEncoderUsingLastLayerIntoW", "BackboneEncoderUsingLastLayerIntoWPlus"
+    "GradualStyleEncoder",
+    "BackboneEncoderUsingLastLayerIntoW",
+    "BackboneEncoderUsingLastLayerIntoWPlus",
+    "BackboneEncoder",
 ]
 """The published encoders, by the names that checkpoints carry."""
 
@@ -286,10 +289,37 @@ class LastLayerRowsEncoder(Encoder):
         return cast(Tensor, codes.unflatten(1, (self.num_rows, -1)))
 
 
+class LastMapEncoder(Encoder):
+    """All rows of W+ from the last map, each by a network of its own (Alaluf et al. 2021, "ReStyle")."""
+
+    def __init__(
+        self,
+        num_layers: int = 50,
+        mode: TrunkMode = "ir_se",
+        *,
+        input_channels: int = 6,
+        num_rows: int = 18,
+        style_dim: int = 512,
+        width: int = TRUNK_WIDTH,
+    ) -> None:
+        super().__init__(num_layers, mode, input_channels, num_rows, width)
+        self.styles = nn.ModuleList(StyleHead(8 * width, style_dim, 16) for _ in range(num_rows))
+
+    def forward(self, image: Float[Tensor, "B C H W"]) -> Float[Tensor, "B R D"]:
+        """Return the styles.
+
+        Raises:
+            ShapeError: the picture has other channels or another size.
+        """
+        last = self.features(image)[2]
+        return torch.stack([head(last) for head in self.styles], dim=1)
+
+
 ENCODERS: dict[str, type[Encoder]] = {
     "GradualStyleEncoder": GradualStyleEncoder,
     "BackboneEncoderUsingLastLayerIntoW": LastLayerStyleEncoder,
     "BackboneEncoderUsingLastLayerIntoWPlus": LastLayerRowsEncoder,
+    "BackboneEncoder": LastMapEncoder,
 }
 
 

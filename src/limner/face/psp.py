@@ -3,7 +3,7 @@
 Two successors share the layout: e4e takes all rows but the first as offsets from the first, and ReStyle looks several
 times, each time at the picture beside what it has so far.
 
-Sources: Richardson et al. 2021, "Encoding in Style"; Tov et al. 2021 (e4e); Alaluf et al. 2021 (ReStyle). Checkpoints of
+Sources: Richardson et al. 2021, "Encoding in Style"; Tov et al. 2021 (e4e); Alaluf et al. 2021 (ReStyle). The files of
 eladrich/pixel2style2pixel, omertov/encoder4editing and yuval-alaluf/restyle-encoder (trunk IR-SE50) load as they are:
 `state_dict` (encoder.*, decoder.*), `latent_avg`, `opts`.
 """
@@ -119,9 +119,9 @@ class Psp(nn.Module):
 
     def _encode_again_and_again(self, image: Tensor) -> Tensor:
         """ReStyle's loop: what the encoder sees first beside the picture is the mean face."""
-        wplus = self._mean_rows().expand(image.shape[0], -1, -1)
+        wplus, (height, width) = self._mean_rows().expand(image.shape[0], -1, -1), image.shape[2:]
         for _ in range(self.config.iterations):
-            so_far = F.adaptive_avg_pool2d(self.decode(wplus), image.shape[2:])
+            so_far = F.adaptive_avg_pool2d(self.decode(wplus), (height, width))
             wplus = wplus + self._codes(torch.cat([image, so_far], dim=1))
         return wplus
 
