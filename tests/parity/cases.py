@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -142,7 +143,8 @@ class Case:
             return "" if (wanted == got).all() else "texts differ"
         exact = wanted.dtype.kind in "iub" and ("fim" in name or float(tolerance.get("atol", 0)) == 0)
         rtol, atol = (0.0, 0.0) if exact else (float(tolerance.get("rtol", 0)), float(tolerance.get("atol", 0)))
-        close = np.isclose(got.astype(np.float64), wanted.astype(np.float64), rtol=rtol, atol=atol, equal_nan=True)
+        by_row = _row_tolerance(tolerance, rtol, got)
+        close = np.isclose(got.astype(np.float64), wanted.astype(np.float64), rtol=by_row, atol=atol, equal_nan=True)
         if certain is not None:
             close |= ~certain
         share = float(tolerance.get("share", 1.0))
@@ -163,6 +165,16 @@ class Case:
         if got.ndim == certain.ndim + 1 and got.shape[0] == certain.shape[0] and got.shape[2:] == certain.shape[1:]:
             return np.broadcast_to(certain[:, None], got.shape)  # (N, C, H, W)
         return None
+
+
+def _row_tolerance(tolerance: dict[str, Any], rtol: float, got: np.ndarray) -> Any:
+    """The relative tolerance, or one for each row where a case's words give the rows after its first another."""
+    later = re.search(r"rows after [\w ]+ rtol (\d+(?:\.\d+)?(?:e[+-]?\d+)?)", str(tolerance.get("why", "")))
+    if later is None:
+        return rtol
+    rows = np.full(got.shape, float(later[1]))
+    rows[:1] = rtol
+    return rows
 
 
 def _to_numpy(value: Any) -> Any:

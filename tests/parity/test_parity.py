@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ..conftest import skip_or_fail
-from .adapters import ADAPTERS, is_still_to_come
+from .adapters import ADAPTERS
 from .cases import DEFAULT_CASES, OWN_CASES, Case, find_cases
 
 HEAVY = 45_000_000  # numbers in a case's weights, above which filling them alone takes seconds
@@ -26,7 +26,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     roots = [Path(given)] if given else [root for root in (DEFAULT_CASES, OWN_CASES) if root.exists()]
     folders = [folder for root in roots for folder in find_cases(root)]
     if not given:
-        folders = [folder for folder in folders if not is_still_to_come(Case(folder).kind)]
         # Heavy ones run with --cases or when marks are chosen, as in -m slow.
         folders = [folder for folder in folders if metafunc.config.getoption("-m") or not _is_heavy(folder)]
     cases = [pytest.param(folder, marks=pytest.mark.slow if _is_heavy(folder) else ()) for folder in folders]
@@ -38,10 +37,6 @@ def test_case(case_folder: Path) -> None:
     assert case.kind in ADAPTERS, f"no adapter for the kind {case.kind}"
     wrong = case.compare(ADAPTERS[case.kind](case))
     assert not wrong, "; ".join(wrong)
-
-
-def test_no_adapter_is_listed_as_still_to_come() -> None:
-    assert [kind for kind in ADAPTERS if is_still_to_come(kind)] == []
 
 
 def test_default_cases_are_there_in_ci() -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, UInt8
+from jaxtyping import Float, Float32, Int, UInt8
 from numpy import ndarray
 from torch import Tensor
 
@@ -20,7 +20,7 @@ from limner.body import BodyData, FastSMPL
 from limner.checks import InputError, check_shape
 from limner.motion.cameras import matrix_from_euler, strategy_camera
 from limner.motion.flow import NOWHERE, flow_from_corners, warp
-from limner.motion.generator import LiquidWarpingGenerator, SourceFeatures
+from limner.motion.generator import LiquidWarpingGenerator, Painting, SourceFeatures
 from limner.motion.inpainting import GatedInpainter
 from limner.motion.masks import erode
 from limner.motion.recovery import DrawnBody
@@ -35,7 +35,7 @@ from limner.render import (
     part_of_face,
     rasterise,
 )
-from limner.types import CameraStrategy
+from limner.types import CameraStrategy, MapName
 
 HEAD_PART = 0
 _CAMERA, _POSED = 3, 75  # where pose and shape begin in the 85 numbers
@@ -79,16 +79,30 @@ class PreparedPerson:
 
 @dataclass(frozen=True)
 class PublishedFrame:
-    """One painted frame, the body it shows, and the flow by which the photo was sampled."""
+    """One painted frame.
+
+    Attributes:
+        picture: over the background, [-1, 1].
+        painting: the person alone, and where the background shows.
+        body: the 85 numbers that it shows.
+        source_from_target: the flow by which the (first) photo was sampled.
+        drawn: the body as drawn into the frame.
+    """
 
     picture: Float[Tensor, "1 3 H H"]
+    painting: Painting
     body: Float32[ndarray, "85"]
     source_from_target: Float[Tensor, "1 H H 2"]
+    drawn: DrawnBody
 
     def to_u8(self) -> UInt8[ndarray, "H H 3"]:
         """Return RGB, 8 bits. Difference: clipped, where the published code wraps round."""
-        picture = ((self.picture[0].permute(1, 2, 0) + 1) * 127.5).clamp(0, 255)
-        return picture.to(torch.uint8).cpu().numpy()
+        return eight_bits(self.picture)
+
+
+def eight_bits(picture: Float[Tensor, "1 C H W"]) -> UInt8[ndarray, "H W C"]:
+    """Turn [-1, 1] into 0 to 255, cut off below the next whole number as published."""
+    return ((picture[0].permute(1, 2, 0) + 1) * 127.5).clamp(0, 255).to(torch.uint8).cpu().numpy()
 
 
 class PublishedPainter:
@@ -172,7 +186,7 @@ class PublishedPainter:
             first = driver[:_CAMERA] if first is None else first
             camera = strategy_camera(person.body[:_CAMERA], driver[None, :_CAMERA], first, strategy)[0]
             body = np.concatenate([camera, driver[_CAMERA:_POSED], person.body[_POSED:]]).astype(np.float32)
-            yield self._paint(person, self.vertices(body), body)
+            yield self.paint([person], self.vertices(body), body)
 
     def view(
         self,
@@ -188,7 +202,7 @@ class PublishedPainter:
             shift: metres, added after the turn.
         """
         shift = np.zeros(3) if shift is None else np.asarray(shift)
-        return self._paint(person, turn_vertices(self.vertices(person.body), euler, shift), person.body)
+        return self.paint([person], turn_vertices(self.vertices(person.body), euler, shift), person.body)
 
     @torch.no_grad()
     def swap(
@@ -212,7 +226,7 @@ class PublishedPainter:
         inputs = torch.cat([warped, person.drawn.condition], dim=1)
         sources = [(other.features, from_other), (person.features, from_self)]
         painting = self.generator.transfer(inputs, sources)
-        return PublishedFrame(painting.over(person.background), person.body, from_other)
+        return PublishedFrame(painting.over(person.background), painting, person.body, from_other, person.drawn)
 
     def swap_flows(
         self, person: PreparedPerson, other: PreparedPerson, kept_parts: Sequence[int] = (HEAD_PART,)
@@ -261,24 +275,53 @@ class PublishedPainter:
         return self.generator.bg_model(torch.cat([picture * known, known], dim=1))
 
     @torch.no_grad()
-    def _paint(self, person: PreparedPerson, vertices: ndarray, body: ndarray) -> PublishedFrame:
-        target = self.draw(vertices, body[:_CAMERA], person.image.shape[-1])
+    def paint(
+        self,
+        people: Sequence[PreparedPerson],
+        vertices: Float32[ndarray, "V 3"],
+        body: Float32[ndarray, "85"],
+        *,
+        owner: Int[ndarray, "F"] | None = None,
+    ) -> PublishedFrame:
+        """Paint a posed body from one photo or several, over the first one's background.
+
+        Args:
+            people: prepared photos, at least one.
+            vertices: metres, in camera axes (y down).
+            body: its 85 numbers; the camera alone is used.
+            owner: for each face the photo that it is taken from; needed where there is more than one, because the
+                generator adds up what its sources say.
+
+        Raises:
+            InputError: several photos without owners.
+        """
+        if owner is None and len(people) != 1:
+            raise InputError(f"each face needs the photo it is taken from, where there are {len(people)} photos")
+        target = self.draw(vertices, body[:_CAMERA], people[0].image.shape[-1])
+        flows = [self._flow(one, target, None if owner is None else owner == n) for n, one in enumerate(people)]
+        # Whose faces the frame does not show has nothing to say.
+        shown = [n for n, flow in enumerate(flows) if n == 0 or bool((flow > NOWHERE).any())]
+        warped = torch.stack([self._warp(people[n].image, flows[n]) for n in shown]).sum(dim=0)
+        inputs = torch.cat([warped, target.condition], dim=1)
+        painting = self.generator.transfer(inputs, [(people[n].features, flows[n]) for n in shown])
+        picture = painting.over(people[0].background)
+        if self.options.copy_face:
+            facial = self.face_map(target)
+            picture = (1 - facial) * picture + facial * warped * (1 - painting.mask)
+        return PublishedFrame(picture, painting, body, flows[0], target)
+
+    def _flow(self, person: PreparedPerson, target: DrawnBody, owned: ndarray | None) -> Float[Tensor, "1 H H 2"]:
         corners = person.drawn.corners
         if self.options.only_visible:
             seen = face_visibility(person.drawn.face_index[0].numpy(), self.labels.num_faces)
-            corners = torch.from_numpy(only_faces(corners[0].numpy(), seen))[None]
-        flow = flow_from_corners(corners, target.face_index, target.weights)
-        warped = self._warp(person.image, flow)
-        inputs = torch.cat([warped, target.condition], dim=1)
-        painting = self.generator.transfer(inputs, [(person.features, flow)])
-        picture = painting.over(person.background)
-        if self.options.copy_face:
-            facial = self._facial(target)
-            picture = (1 - facial) * picture + facial * warped * (1 - painting.mask)
-        return PublishedFrame(picture, body, flow)
+            owned = seen if owned is None else owned & seen
+        if owned is not None:
+            corners = torch.from_numpy(only_faces(corners[0].numpy(), owned))[None]
+        return flow_from_corners(corners, target.face_index, target.weights)
 
-    def _facial(self, drawn: DrawnBody) -> Float[Tensor, "1 1 H H"]:
-        chosen = condition_map(face_table(self.labels, "front"), drawn.face_index.numpy())
+    def face_map(self, drawn: DrawnBody, name: MapName = "front") -> Float[Tensor, "1 1 H H"]:
+        """Return the map "front" (the face), "head" or "back" (of the head) of a drawn body."""
+        chosen = condition_map(face_table(self.labels, name), drawn.face_index.numpy())
         return torch.from_numpy(np.moveaxis(chosen, -1, 1).astype(np.float32))
 
     @staticmethod

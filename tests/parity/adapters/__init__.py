@@ -29,11 +29,3 @@ ADAPTERS = {
     **pose_data.ADAPTERS,
     **published_jobs.ADAPTERS,
 }
-
-# Kinds of systems that limner does not hold yet. The default run leaves them out; given explicitly they fail.
-STILL_TO_COME = ("imitate/post_tune",)
-
-
-def is_still_to_come(kind: str) -> bool:
-    """Whether `kind` belongs to a system that limner does not hold yet."""
-    return any(kind == entry or (entry.endswith("/") and kind.startswith(entry)) for entry in STILL_TO_COME)
