@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from limner.api.inputs import FilesReport
     from limner.api.network_files import ExportReport, export
     from limner.api.pose_files import pose
+    from limner.api.weight_files import import_weights
     from limner.motion import Report, imitate, swap, view
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "evaluate_self",
     "export",
     "imitate",
+    "import_weights",
     "pose",
     "swap",
     "view",
@@ -42,6 +44,7 @@ _HOMES = {
     "limner.api.health": ("Finding", "doctor"),
     "limner.api.inputs": ("FilesReport",),
     "limner.api.pose_files": ("pose",),
+    "limner.api.weight_files": ("import_weights",),
     "limner.motion": ("Report", "imitate", "swap", "view"),
 }
 

@@ -81,7 +81,10 @@ def import_file(
         str,
         typer.Argument(metavar="NAME", help="Which published weights, such as hrnet-w32-coco.", show_default=False),
     ],
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file as downloaded.", show_default=False)],
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="The file as downloaded; for tables their folder.", show_default=False),
+    ],
     *,
     precision: Annotated[PrecisionName, typer.Option(help="fp16 halves the file that is kept.")] = "fp32",
     as_json: AsJson = False,
@@ -91,7 +94,7 @@ def import_file(
     Nothing in the file is run; it must fit the network key by key. Weights are kept in $LIMNER_WEIGHTS, else in the
     user's data folder.
     """
-    from limner.pose import import_weights
+    from limner.api import import_weights
 
     record = import_weights(name, file, precision=precision)
     if as_json:

@@ -26,6 +26,7 @@ from limner.motion.generator import (
 from limner.motion.inpainting import GatedInpainter
 from limner.motion.jobs import Report, imitate, swap, view
 from limner.motion.masks import has_area
+from limner.motion.model_files import PUBLISHED, import_weights
 from limner.motion.parts import PARTS
 from limner.motion.published import PublishedOptions, PublishedPainter
 from limner.motion.recovery import DrawnBody, NetworkInputs, recover_flow
@@ -44,6 +45,7 @@ from limner.motion.slim import (
 __all__ = [
     "FACE_SIZE_HW",
     "PARTS",
+    "PUBLISHED",
     "PUBLISHED_GENERATOR",
     "SLIM_GENERATOR",
     "SLIM_HW",
@@ -72,6 +74,7 @@ __all__ = [
     "fill_background",
     "has_area",
     "imitate",
+    "import_weights",
     "init_published",
     "read_driver",
     "recover_flow",
