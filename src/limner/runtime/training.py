@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.grad import conv2d_weight
 
 from limner.runtime.kernels import LAYER, NARROW, WIDE, WINOGRAD, transform_weights
 from limner.runtime.numba_network import can_run, run_program, tiles_of_block
@@ -83,7 +84,7 @@ class _Winograd(torch.autograd.Function):
             # Itself again, so that a penalty on gradients can be learned through it.
             of_x = _Winograd.apply(gradient, weight.flip(2, 3).transpose(0, 1), None)
         if ctx.needs_input_grad[1]:
-            of_weight = torch.nn.grad.conv2d_weight(x, weight.shape, gradient, padding=1)
+            of_weight = conv2d_weight(x, weight.shape, gradient, padding=1)
         if ctx.needs_input_grad[2]:
             of_bias = gradient.sum(dim=(0, 2, 3))
         return of_x, of_weight, of_bias
