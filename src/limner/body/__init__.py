@@ -84,7 +84,7 @@ from limner.body.smoothing import smooth_bodies
 from limner.body.smpl import JOINT_NAMES, NUM_JOINTS, PARENTS, SMPL, BodyData, BodyOutput, rigid_transforms
 from limner.body.smpl_fast import FastSMPL
 from limner.body.smpl_files import load_body, read_smpl_file
-from limner.body.smpl_pickle import read_pickle
+from limner.body.smpl_pickle import read_pickle, read_pickled
 
 __all__ = [
     "CROP_SIZE",
@@ -158,6 +158,7 @@ __all__ = [
     "read_maps",
     "read_mean_theta",
     "read_pickle",
+    "read_pickled",
     "read_smpl_file",
     "render_camera",
     "reprojection_loss",

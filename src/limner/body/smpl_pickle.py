@@ -19,7 +19,7 @@ from scipy.sparse import coo_matrix, csc_matrix, csr_matrix
 
 from limner.checks import FileProblem, WeightsError, check_file
 
-__all__ = ["dense", "read_pickle", "sparse"]
+__all__ = ["dense", "read_pickle", "read_pickled", "sparse"]
 
 
 class _Inert:
@@ -111,18 +111,28 @@ def read_pickle(path: str | Path) -> dict[str, Any]:
         FileProblem: no such file, empty, or not a whole pickle.
         WeightsError: the file names anything but arrays, sparse matrices and chumpy objects, or holds no dict.
     """
-    path = check_file(path, "SMPL file")
+    content = read_pickled(path)
+    if not isinstance(content, dict):
+        raise WeightsError(f"{path} holds a {type(content).__name__}, not a dict of arrays")
+    return {key.decode("latin1") if isinstance(key, bytes) else str(key): value for key, value in content.items()}
+
+
+def read_pickled(path: str | Path) -> Any:
+    """Read whatever is in a pickle, without running any of it; see `read_pickle`.
+
+    Raises:
+        FileProblem: no such file, empty, or not a whole pickle.
+        WeightsError: the file names anything but arrays, sparse matrices and chumpy objects.
+    """
+    path = check_file(path, "pickle")
     try:
-        content = _Reader(io.BytesIO(path.read_bytes()), encoding="latin1").load()
+        return _Reader(io.BytesIO(path.read_bytes()), encoding="latin1").load()
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from None
     except (pickle.UnpicklingError, EOFError, ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
         raise FileProblem(f"{path} is not a whole pickle of an SMPL body: {error}") from None
     except (MemoryError, OverflowError, RecursionError):
         raise FileProblem(f"{path} asks for more memory than a body needs; it was not read") from None
-    if not isinstance(content, dict):
-        raise WeightsError(f"{path} holds a {type(content).__name__}, not the dict of an SMPL body")
-    return {key.decode("latin1") if isinstance(key, bytes) else str(key): value for key, value in content.items()}
 
 
 def _chumpy_value(value: _Chumpy) -> Any:
