@@ -178,7 +178,7 @@ class Generator(nn.Module):
     ) -> tuple[Float[Tensor, "B 3 S S"], Float[Tensor, "B C S S"]]:
         """Return pictures and the activations after the last convolution."""
         wplus = self._spread(wplus)
-        maps = self._noise_maps(noise, wplus)
+        maps = self.noise_maps(noise, wplus.shape[0])
         x = self.conv1(self.input(wplus.shape[0]), wplus[:, 0], maps[0])
         picture = self.to_rgb1(x, wplus[:, 1])
         for block, to_rgb in enumerate(self.to_rgbs):
@@ -188,15 +188,20 @@ class Generator(nn.Module):
             picture = to_rgb(x, wplus[:, row + 2], picture)
         return picture, x
 
-    def _noise_maps(self, noise: Noise, wplus: Tensor) -> list[Tensor]:
-        sides = self.noise_sides
+    def noise_maps(self, noise: Noise, batch: int) -> list[Float[Tensor, "b 1 s s"]]:
+        """Return the maps of noise, one a layer; those of the network's own are one for all samples.
+
+        Raises:
+            ShapeError: a map that was given has another side.
+        """
+        sides, like = self.noise_sides, self.input.input
         if isinstance(noise, str) and noise == "fixed":
             return [self.noises.get_buffer(f"noise_{index}") for index in range(len(sides))]
         if isinstance(noise, str | torch.Generator):
             source = noise if isinstance(noise, torch.Generator) else None
-            device = source.device if source is not None else wplus.device
-            shapes = [(wplus.shape[0], 1, side, side) for side in sides]
-            return [torch.randn(shape, generator=source, device=device).to(wplus) for shape in shapes]
+            device = source.device if source is not None else like.device
+            shapes = [(batch, 1, side, side) for side in sides]
+            return [torch.randn(shape, generator=source, device=device).to(like) for shape in shapes]
         if [map_.shape[-1] for map_ in noise] != list(sides):
             given = [tuple(map_.shape) for map_ in noise]
             raise ShapeError(f"noise needs {len(sides)} maps (B, 1, s, s) with sides {sides}, got {given}")

@@ -1,0 +1,397 @@
+"""The memory and the program of a network for one shape of its inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import singledispatchmethod
+from threading import Thread
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32
+from numpy import ndarray
+
+from limner.runtime.layer_kinds import (
+    Addition,
+    Blur,
+    Concatenation,
+    Convolution,
+    Curve,
+    Enlargement,
+    Layer,
+    LayerList,
+    Measurement,
+    NotExpressible,
+    Pooling,
+    Slope,
+    Vector,
+    names_read,
+    names_written,
+)
+from limner.runtime.products import pack_panels
+from limner.runtime.program import (
+    ADD,
+    BLOCK,
+    BLUR,
+    CURVE,
+    ENLARGE,
+    LAYER,
+    MEASURE,
+    PLAIN,
+    POOL,
+    TABLE,
+    WINOGRAD,
+    run,
+)
+from limner.runtime.winograd import DOWN, SAME, TILES, UP, transform_weights
+
+# Bytes of a block's patches and sums: a share of a core's part of the third cache, yet enough tiles to use weights for.
+_FEWEST, _MOST = 24, 96
+_SPACE = 3 << 20
+# With fewer tiles, reading Winograd's weights, several times the kernels', costs more than it saves.
+_ENOUGH_TILES = {SAME: 8, DOWN: 24, UP: 1}
+_SLACK = 1 << 12
+_LANES = 8
+
+Weights = dict[tuple[str, int], tuple[ndarray, ndarray]]
+
+
+@dataclass(frozen=True)
+class Map:
+    """Where a map lies.
+
+    Attributes:
+        memory: (N, H, W, C) without the zeros round it, all channels.
+        channels: how many of them mean anything.
+        pad: zeros round it.
+        address: of its first pixel.
+        is_ragged: whether what lies round it is not zero, but the rest of a transposed convolution.
+    """
+
+    memory: Float32[ndarray, "N H W C"]
+    channels: int
+    pad: int
+    is_ragged: bool = False
+
+    @property
+    def address(self) -> int:
+        """Of the first pixel."""
+        return int(self.memory.ctypes.data)
+
+    @property
+    def size_hw(self) -> tuple[int, int]:
+        """Height and width."""
+        return int(self.memory.shape[1]), int(self.memory.shape[2])
+
+    def fields(self, letter: str) -> dict[str, int]:
+        """What a program's row tells of it under a letter."""
+        n, i, j, _ = self.memory.strides
+        return {letter: self.address, f"{letter}_n": n, f"{letter}_i": i, f"{letter}_j": j}
+
+
+class Plan:
+    """A network ready for inputs of one shape.
+
+    Attributes:
+        shapes: of the inputs, (N, C, H, W) each.
+    """
+
+    def __init__(self, network: LayerList, shapes: Mapping[str, Sequence[int]], threads: int, weights: Weights) -> None:
+        self.shapes = {name: tuple(shape) for name, shape in shapes.items()}
+        self._count = max(shape[0] for shape in self.shapes.values())
+        self._threads, self._weights, self._outputs = threads, weights, network.outputs
+        self._pads = _paddings(network)
+        self._joint = {
+            part: layer for layer in network.layers if isinstance(layer, Concatenation) for part in layer.sources
+        }
+        self._maps: dict[str, Map] = {}
+        self._whole: dict[str, tuple[tuple[int, ...], ndarray]] = {}  # a map's key for reuse, and all its memory
+        self._free: dict[tuple[int, ...], list[ndarray]] = {}
+        self._alive: list[ndarray] = []  # what the program knows by address
+        self._constants: dict[tuple[float, int], int] = {}
+        self._space_size = 2 * TABLE
+        for name in network.sources:
+            self._add_source(name, network)
+        self._program = self._build(network)
+        self._space = np.zeros((threads, self._space_size), np.float32)
+
+    def set(self, name: str, values: Float32[ndarray, "N C H W"]) -> None:
+        """Give an input its values."""
+        found = self._maps[name]
+        found.memory[..., : found.channels] = values.transpose(0, 2, 3, 1)
+
+    def __call__(self) -> tuple[Float32[ndarray, "N C H W"], ...]:
+        """Run the program; return copies of the outputs."""
+        meeting = np.zeros(1, np.int64)
+        parts = range(1, self._threads)
+        others = [Thread(target=run, args=(self._program, self._space, p, self._threads, meeting)) for p in parts]
+        try:
+            for other in others:
+                other.start()
+            run(self._program, self._space, 0, self._threads, meeting)
+        finally:
+            # After an interruption nobody may wait for who never came.
+            meeting[0] = np.iinfo(np.int64).max // 2
+            for other in others:
+                other.join()
+        found = [self._maps[name] for name in self._outputs]
+        return tuple(one.memory[..., : one.channels].transpose(0, 3, 1, 2).copy() for one in found)
+
+    def _add_source(self, name: str, network: LayerList) -> None:
+        count, channels, *size_hw = self.shapes[name]
+        is_noise = any(getattr(layer, "noise", None) == name for layer in network.layers)
+        # A picture's few channels stay as they are: no kernel but the plain one reads them.
+        broad = channels if is_noise or channels < _LANES <= max(size_hw) else -(-channels // _LANES) * _LANES
+        self._new_map(name, count, size_hw, channels, broad)
+
+    def _new_map(self, name: str, count: int, size_hw: Sequence[int], channels: int, broad: int = 0) -> Map:
+        """Memory with zeros round it, used before where there is some: what is inside is always written anew."""
+        if name in self._joint:
+            return self._part(name, count, size_hw, channels)
+        pad = self._pads.get(name, 0)
+        broad = broad or -(-channels // _LANES) * _LANES
+        shape = (count, size_hw[0] + 2 * pad, size_hw[1] + 2 * pad, broad)
+        key = (*shape, pad)
+        free = self._free.get(key)
+        memory = free.pop() if free else self._new_memory(shape)
+        self._whole[name] = key, memory
+        inside = memory[:, pad : shape[1] - pad, pad : shape[2] - pad]
+        self._maps[name] = Map(inside, channels, pad)
+        return self._maps[name]
+
+    def _new_memory(self, shape: Sequence[int]) -> ndarray:
+        # A last tile of pixels may read on into what follows.
+        size = int(np.prod(shape))
+        self._alive.append(np.zeros(size + _SLACK, np.float32))
+        return self._alive[-1][:size].reshape(shape)
+
+    def _part(self, name: str, count: int, size_hw: Sequence[int], channels: int) -> Map:
+        """The place of a map inside of those it is joined with."""
+        joint = self._joint[name]
+        raise NotExpressible(f"{joint.output} is joined from {name} with {channels} channels of {count} {size_hw}")
+
+    def _build(self, network: LayerList) -> ndarray:
+        last = {name: index for index, layer in enumerate(network.layers) for name in names_read(layer)}
+        kept = {*network.sources, *network.outputs}
+        rows = []
+        for index, layer in enumerate(network.layers):
+            fields = self._fields(layer)
+            if fields:
+                rows.append(tuple(fields.get(name, 0) for name in LAYER.names))
+            for name in {*names_read(layer), *names_written(layer)} - kept:
+                if last.get(name, index) == index and name in self._whole and not self._maps[name].is_ragged:
+                    key, memory = self._whole.pop(name)
+                    self._free.setdefault(key, []).append(memory)
+        return np.array(rows, LAYER)
+
+    def _keep(self, array: ndarray) -> int:
+        """The address of an array that the program is to find."""
+        self._alive.append(np.ascontiguousarray(array, np.float32))
+        return int(self._alive[-1].ctypes.data)
+
+    def _filled(self, number: float, broad: int) -> int:
+        key = (number, broad)
+        if key not in self._constants:
+            self._constants[key] = self._keep(np.full(broad, number, np.float32))
+        return self._constants[key]
+
+    def _vector(self, field: str, value: Vector, otherwise: float, broad: int) -> dict[str, int]:
+        """The fields of numbers for each channel: everybody's, or each sample's own."""
+        if isinstance(value, str):
+            found = self._maps[value]
+            return {field: found.address, f"{field}_n": found.memory.strides[0] if len(found.memory) > 1 else 0}
+        if value is None:
+            return {field: self._filled(otherwise, broad), f"{field}_n": 0}
+        padded = np.full(broad, otherwise, np.float32)
+        padded[: len(value)] = value
+        return {field: self._keep(padded), f"{field}_n": 0}
+
+    def _slope(self, slope: Slope, broad: int) -> int:
+        if isinstance(slope, ndarray):
+            return self._vector("slope", slope, 1.0, broad)["slope"]
+        return self._filled(float(slope), broad)
+
+    def _row(self, kind: int, x: str, y: Map, **fields: Any) -> dict[str, Any]:
+        """The fields that every layer has."""
+        source, (height, width) = self._maps[x], y.size_hw
+        rows, columns = source.size_hw
+        sizes = {"count": len(y.memory), "height": height, "width": width, "rows": rows, "columns": columns}
+        channels = {"inputs": source.memory.shape[3], "outputs": y.memory.shape[3], "units": len(y.memory) * height}
+        return {"kind": kind, **sizes, **channels, **source.fields("x"), **y.fields("y"), **fields}
+
+    def _noise(self, name: str | None) -> dict[str, int]:
+        if name is None:
+            return {}
+        found = self._maps[name]
+        n, i = found.memory.strides[:2]
+        return {"noise": found.address, "noise_n": n if len(found.memory) > 1 else 0, "noise_i": i}
+
+    def _finish(self, layer: Any, broad: int) -> dict[str, int]:
+        """The fields of a layer's end."""
+        return {
+            **self._vector("gain", getattr(layer, "gain", None), 1.0, broad),
+            **self._vector("bias", layer.bias, 0.0, broad),
+            "slope": self._slope(layer.slope, broad),
+            **self._noise(getattr(layer, "noise", None)),
+        }
+
+    @singledispatchmethod
+    def _fields(self, layer: Layer) -> dict[str, Any]:
+        """The row of a layer; its results' memory is set aside."""
+        raise NotExpressible(f"there is no kernel for {type(layer).__name__}")
+
+    @_fields.register
+    def _(self, layer: Addition) -> dict[str, Any]:
+        first = self._maps[layer.first]
+        y = self._new_map(layer.output, self._count, first.size_hw, first.channels)
+        fields = self._row(ADD, layer.first, y, stride=layer.repeat, **self._finish(layer, y.memory.shape[3]))
+        return fields | (self._maps[layer.second].fields("r") if layer.second is not None else {})
+
+    @_fields.register
+    def _(self, layer: Enlargement) -> dict[str, Any]:
+        source = self._maps[layer.source]
+        before = source.size_hw
+        if layer.like is None:
+            y = self._new_map(layer.output, self._count, [2 * n for n in before], source.channels)
+            return self._row(ENLARGE, layer.source, y, a=0.5, b=0.5, c=-0.25)
+        after = self._maps[layer.like].size_hw
+        y = self._new_map(layer.output, self._count, after, source.channels)
+        ratios = [(n - 1) / (m - 1) if m > 1 else 0.0 for n, m in zip(before, after, strict=True)]
+        return self._row(ENLARGE, layer.source, y, a=ratios[0], b=ratios[1])
+
+    @_fields.register
+    def _(self, layer: Blur) -> dict[str, Any]:
+        source = self._maps[layer.source]
+        y = self._new_map(layer.output, self._count, source.size_hw, source.channels)
+        fields = self._row(BLUR, layer.source, y, a=layer.outer, b=layer.inner)
+        # What the convolution reached begins a pixel before the map.
+        fields["x"] -= fields["x_i"] + fields["x_j"]
+        fields["units"] //= 2
+        return fields | self._finish(layer, y.memory.shape[3])
+
+    @_fields.register
+    def _(self, layer: Measurement) -> dict[str, Any]:
+        source = self._maps[layer.source]
+        y = self._new_map(layer.output, self._count, (1, 1), source.channels)
+        broad = y.memory.shape[3]
+        fields = self._row(MEASURE, layer.source, y, units=self._count * broad // _LANES, d=layer.epsilon)
+        if layer.summand is None:
+            return fields
+        summand = self._new_map(layer.summand, self._count, (1, 1), source.channels)
+        weights = {**self._vector("gain", layer.weight, 1.0, broad), **self._vector("bias", layer.bias, 0.0, broad)}
+        return fields | summand.fields("r") | weights
+
+    @_fields.register
+    def _(self, layer: Pooling) -> dict[str, Any]:
+        source = self._maps[layer.source]
+        size_hw = [_pooled(n, layer) for n in source.size_hw]
+        y = self._new_map(layer.output, self._count, size_hw, source.channels)
+        kernel = {"kernel_high": layer.kernel, "kernel_broad": layer.kernel}
+        return self._row(POOL, layer.source, y, stride=layer.stride, padding=layer.padding, **kernel)
+
+    @_fields.register
+    def _(self, layer: Curve) -> dict[str, Any]:
+        source = self._maps[layer.source]
+        y = self._new_map(layer.output, self._count, source.size_hw, source.channels)
+        return self._row(CURVE, layer.source, y, a=layer.a, b=layer.b, c=layer.c)
+
+    @_fields.register
+    def _(self, layer: Convolution) -> dict[str, Any]:
+        outputs, _, *kernel = layer.weight.shape
+        source = self._maps[layer.source]
+        if layer.transposed:
+            size_hw = [2 * n for n in source.size_hw]
+        else:
+            size_hw = [
+                (n + 2 * layer.padding - k) // layer.stride + 1 for n, k in zip(source.size_hw, kernel, strict=True)
+            ]
+        y = self._new_map(layer.output, self._count, size_hw, outputs)
+        if layer.transposed:
+            self._maps[layer.output] = y = replace(y, is_ragged=True)
+        fields = self._row(PLAIN, layer.source, y, **self._finish(layer, y.memory.shape[3]))
+        fields |= self._maps[layer.residual].fields("r") if layer.residual is not None else {}
+        form = _form(layer, source, size_hw)
+        return self._tiled(layer, form, fields) if form is not None else self._untiled(layer, fields)
+
+    def _tiled(self, layer: Convolution, form: int, fields: dict[str, Any]) -> dict[str, Any]:
+        """The row of a convolution by tiles."""
+        grid = [fields["rows"] + 1, fields["columns"] + 1] if form == UP else [fields["height"], fields["width"]]
+        if form == UP:  # it begins a pixel before the map
+            fields["y"] -= fields["y_i"] + fields["y_j"]
+        tiles, places = self._count * -(-grid[0] // 4) * -(-grid[1] // 4), TILES[form].places ** 2
+        channels = fields["inputs"] + fields["outputs"]
+        block = max(_FEWEST, min(_MOST, _SPACE // (4 * places * channels)))
+        # Six tiles are multiplied at once, and every thread is to have a block.
+        block = min(-(-block // 6) * 6, -(-tiles // (6 * self._threads)) * 6)
+        self._space_size = max(self._space_size, places * block * channels)
+        steps = {"x_step": 2 if form == DOWN else 1, "y_step": 2 if form == UP else 1}
+        shift = {"shift": 1 if form == UP else layer.padding, "rows": grid[0], "columns": grid[1]}
+        blocks = {"kind": WINOGRAD, "form": form, "tiles": block, "units": -(-tiles // block)}
+        scale = self._vector("scale", layer.scale, 1.0, fields["inputs"])
+        return {**fields, **blocks, **steps, **shift, **scale, **self._panels(layer, fields["inputs"], form)}
+
+    def _untiled(self, layer: Convolution, fields: dict[str, Any]) -> dict[str, Any]:
+        """The row of a convolution by pixels."""
+        high, broad = layer.weight.shape[2:]
+        if layer.scale or layer.noise or layer.transposed:
+            raise NotExpressible("a convolution with scaled channels, with noise or transposed is of another kind")
+        if broad > 1 and fields["x_j"] != 4 * fields["inputs"]:
+            raise NotExpressible("a convolution reads one of several joined maps")
+        sizes = {"kernel_high": high, "kernel_broad": broad, "stride": layer.stride, "padding": layer.padding}
+        if layer.weights is not None:
+            own = self._vector("narrow", layer.weights, 0.0, 0)
+            fields |= {**own, "narrow_n": own["narrow_n"] or 1}
+            return {**fields, **sizes, "units": self._count * -(-fields["height"] * fields["width"] // BLOCK)}
+        pixels = fields["height"] * fields["width"]
+        units = self._count * -(-pixels // BLOCK) if fields["gain_n"] else -(-self._count * pixels // BLOCK)
+        return {**fields, **sizes, "units": units, **self._panels(layer, fields["inputs"], None)}
+
+    def _panels(self, layer: Convolution, inputs: int, form: int | None) -> dict[str, int]:
+        """The fields of weights, worked out once for all shapes of inputs."""
+        key = (layer.output, -1 if form is None else form)
+        if key not in self._weights:
+            outputs, given, high, broad = layer.weight.shape
+            weight = np.pad(layer.weight, ((0, -outputs % 8), (0, inputs - given), (0, 0), (0, 0)))
+            if form is None:
+                matrices = weight.transpose(2, 3, 1, 0).reshape(1, high * broad * inputs, -1)
+            else:
+                matrices = transform_weights(weight, form)
+            self._weights[key] = pack_panels(matrices)
+        wide, narrow = self._weights[key]
+        fields = {"wide": wide.ctypes.data, "wide_panels": wide.shape[1]}
+        return {**fields, "narrow": narrow.ctypes.data if narrow.shape[1] else 0}
+
+
+def _form(layer: Convolution, source: Map, size_hw: Sequence[int]) -> int | None:
+    """By which tiles a convolution is worked out; None by none."""
+    form = UP if layer.transposed else {1: SAME, 2: DOWN}.get(layer.stride)
+    if form is None or layer.weight.shape[2:] != (3, 3) or source.memory.shape[3] % _LANES:
+        return None
+    if min(size_hw) < 4 or (layer.padding > 1 and not layer.transposed):
+        return None
+    count = len(source.memory)
+    tiles = count * -(-size_hw[0] // 4) * -(-size_hw[1] // 4)
+    is_bound = layer.scale is not None or layer.noise is not None
+    return form if is_bound or tiles >= _ENOUGH_TILES[form] else None
+
+
+def _pooled(length: int, layer: Pooling) -> int:
+    """How many windows there are along an axis; the last one begins inside."""
+    steps = length + 2 * layer.padding - layer.kernel
+    many = (-(-steps // layer.stride) if layer.ceil else steps // layer.stride) + 1
+    return many - 1 if layer.ceil and (many - 1) * layer.stride >= length + layer.padding else many
+
+
+def _paddings(network: LayerList) -> dict[str, int]:
+    """How many zeros each map needs round it: what those that read it ask for."""
+    pads: dict[str, int] = {}
+    for layer in network.layers:
+        if isinstance(layer, Convolution):
+            wanted = 1 if layer.transposed else layer.padding
+            pads[layer.source] = max(pads.get(layer.source, 0), wanted)
+            if layer.transposed:
+                pads[layer.output] = 2
+        elif isinstance(layer, Enlargement):
+            pads[layer.source] = max(pads.get(layer.source, 0), 1)
+    return pads

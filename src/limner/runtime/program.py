@@ -1,0 +1,254 @@
+"""Programs of layers on the CPU: a table, a row a layer, that `run` goes through.
+
+Maps are float32, pixel after pixel, the channels of a pixel together and a multiple of eight of them, with zeros round
+the picture. A row knows each map by the address of its first pixel and three distances in bytes: from sample to sample,
+line to line, pixel to pixel. Several threads share every layer and meet after it.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+from numpy import ndarray
+
+from limner.runtime.maps import add_maps, blur, curve, enlarge, measure, pool
+from limner.runtime.products import ROWS, WIDE, pixels_narrow, pixels_wide, product_narrow, product_wide
+from limner.runtime.vectors import INT, LANES, compiled
+from limner.runtime.winograd import (
+    SAME,
+    UP,
+    patch_in_down,
+    patch_in_same,
+    patch_in_up,
+    patch_out_down,
+    patch_out_same,
+    patch_out_up,
+)
+
+# x is read, r is added (address 0 where there is none), y is written.
+_MAPS = [f"{letter}{part}" for letter in "xry" for part in ("", "_n", "_i", "_j")]
+# What a sample has of its own has a distance from sample to sample.
+_VECTORS = ["scale", "scale_n", "gain", "gain_n", "bias", "bias_n", "slope", "noise", "noise_n", "noise_i"]
+_SIZES = ["units", "count", "height", "width", "inputs", "outputs", "rows", "columns"]
+_KERNEL = ["wide", "wide_panels", "narrow", "narrow_n", "kernel_high", "kernel_broad", "stride", "padding"]
+_TILES = ["form", "tiles", "x_step", "y_step", "shift"]
+LAYER = np.dtype(
+    [(name, np.int64) for name in ("kind", *_SIZES, *_MAPS, *_VECTORS, *_KERNEL, *_TILES)]
+    + [(name, np.float64) for name in ("a", "b", "c", "d")]
+)
+WINOGRAD, PLAIN, ADD, ENLARGE, BLUR, MEASURE, POOL, CURVE = range(8)
+
+BLOCK = 96  # pixels that a panel of weights is used for while it is near
+TABLE = BLOCK // ROWS * 3 * ROWS  # addresses of a block
+
+
+@compiled
+def run(program: ndarray, space: ndarray, part: int, parts: int, meeting: ndarray) -> None:
+    """Run a program as one of `parts` threads, which all call this with the same arrays.
+
+    Args:
+        program: one `LAYER` each; the arrays whose addresses it holds must be kept alive.
+        space: (parts, n) float32, scratch memory, at least 2 * TABLE.
+        part: which of the threads this is.
+        parts: how many there are.
+        meeting: one int64, zero before the first thread begins.
+    """
+    for index in range(program.shape[0]):
+        row = program[index]
+        start, stop = row.units * part // parts, row.units * (part + 1) // parts
+        if row.kind == WINOGRAD:
+            _winograd(row, space[part].ctypes.data, start, stop)
+        elif row.kind == PLAIN:
+            _plain(row, space[part].ctypes.data, start, stop)
+        elif row.kind == ADD:
+            add_maps(row, start, stop)
+        elif row.kind == ENLARGE:
+            enlarge(row, start, stop)
+        elif row.kind == BLUR:
+            blur(row, start, stop)
+        elif row.kind == MEASURE:
+            measure(row, space[part].ctypes.data, start, stop)
+        elif row.kind == POOL:
+            pool(row, start, stop)
+        else:
+            curve(row, start, stop)
+        if parts > 1:
+            _wait(meeting.ctypes.data, parts * (index + 1))
+
+
+@compiled
+def _winograd(row: Any, patches: int, start: int, stop: int) -> None:
+    """Convolve by tiles: blocks of them from `start` to `stop`."""
+    inputs, outputs, tiles = row.inputs, row.outputs, row.tiles
+    places = 36 if row.form == SAME else 81
+    sums = patches + 4 * places * tiles * inputs
+    total = row.count * ((row.rows + 3) // 4) * ((row.columns + 3) // 4)
+    for first in range(start * tiles, min(stop * tiles, total), tiles):
+        here = min(tiles, total - first)
+        for tile in range(here):
+            _gather(row, first + tile, patches + 4 * tile * inputs)
+        for place in range(places):
+            _products(row, place, here, patches + 4 * place * tiles * inputs, sums + 4 * place * tiles * outputs)
+        for tile in range(here):
+            _scatter(row, first + tile, sums + 4 * tile * outputs)
+
+
+@compiled
+def _corner(tile: int, height: int, width: int) -> tuple[int, int, int]:
+    """Where a tile begins: sample, row and column.
+
+    A last tile that would reach over the border is moved back instead, so some pixels are worked out twice and none is
+    written outside.
+    """
+    across = (width + 3) // 4
+    each = (height + 3) // 4 * across
+    n, rest = tile // each, tile % each
+    return n, min(4 * (rest // across), height - 4), min(4 * (rest % across), width - 4)
+
+
+@compiled
+def _gather(row: Any, tile: int, target: int) -> None:
+    """Transform one patch, all channels."""
+    n, i, j = _corner(tile, row.rows, row.columns)
+    at = row.x + n * row.x_n + (i * row.x_step - row.shift) * row.x_i + (j * row.x_step - row.shift) * row.x_j
+    line, column, scale, step = row.x_i // 4, row.x_j // 4, row.scale + n * row.scale_n, row.tiles * row.inputs
+    for c in range(0, 4 * row.inputs, 4 * LANES):
+        if row.form == SAME:
+            patch_in_same(at + c, line, column, scale + c, target + c, step)
+        elif row.form == UP:
+            patch_in_up(at + c, line, column, scale + c, target + c, step)
+        else:
+            patch_in_down(at + c, line, column, scale + c, target + c, step)
+
+
+@compiled
+def _products(row: Any, place: int, here: int, a: int, out: int) -> None:
+    """All patches times all panels at one of the places."""
+    length, panels, step = row.inputs, row.wide_panels, row.outputs
+    for panel in range(panels):
+        weights = row.wide + 4 * (place * panels + panel) * length * WIDE
+        for six in range(0, here, ROWS):
+            product_wide(a + 4 * six * length, length, length, weights, out + 4 * (six * step + WIDE * panel), step)
+    if row.narrow:
+        weights = row.narrow + 4 * place * length * LANES
+        for six in range(0, here, ROWS):
+            product_narrow(a + 4 * six * length, length, length, weights, out + 4 * (six * step + WIDE * panels), step)
+
+
+@compiled
+def _scatter(row: Any, tile: int, source: int) -> None:
+    """Transform the sums of one tile back, finish them and write the pixels."""
+    n, i, j = _corner(tile, row.rows, row.columns)
+    i, j = i * row.y_step, j * row.y_step
+    out = row.y + n * row.y_n + i * row.y_i + j * row.y_j
+    more = row.r + n * row.r_n + i * row.r_i + j * row.r_j if row.r else 0
+    noise = row.noise + n * row.noise_n + i * row.noise_i + 4 * j if row.noise else 0
+    gain, bias, slope = row.gain + n * row.gain_n, row.bias + n * row.bias_n, row.slope
+    y_i, y_j, r_i, r_j, n_i, step = (
+        row.y_i // 4, row.y_j // 4, row.r_i // 4, row.r_j // 4, row.noise_i // 4, row.tiles * row.outputs,
+    )  # fmt: skip
+    for c in range(0, 4 * row.outputs, 4 * LANES):
+        add = more + c if more else 0
+        at, to, g, b, s = source + c, out + c, gain + c, bias + c, slope + c
+        if row.form == SAME:
+            patch_out_same(at, step, to, y_i, y_j, g, b, s, add, noise, r_i, r_j, n_i)
+        elif row.form == UP:
+            patch_out_up(at, step, to, y_i, y_j, g, b, s, add, noise, r_i, r_j, n_i)
+        else:
+            patch_out_down(at, step, to, y_i, y_j, g, b, s, add, noise, r_i, r_j, n_i)
+
+
+@compiled
+def _plain(row: Any, table: int, start: int, stop: int) -> None:
+    """Convolve with any kernel: blocks of pixels from `start` to `stop`, six at once."""
+    apart = row.narrow_n or row.gain_n  # then the pixels of a sample stay apart from the others'
+    each = row.height * row.width * (1 if apart else row.count)
+    blocks = (each + BLOCK - 1) // BLOCK
+    length, line = row.kernel_broad * row.inputs, row.x_i // 4
+    for unit in range(start, stop):
+        n, first = unit // blocks, unit % blocks * BLOCK
+        here = min(BLOCK, each - first)
+        _addresses(row, table, n * each + first, here)
+        gain, bias = row.gain + n * row.gain_n, row.bias + n * row.bias_n
+        for panel in range(row.wide_panels):
+            weights = row.wide + 4 * panel * row.kernel_high * length * WIDE
+            for six in range(0, here, ROWS):
+                at = table + 8 * 3 * six
+                pixels_wide(at, row.kernel_high, line, length, weights, 4 * WIDE * panel, gain, bias, row.slope)
+        if row.narrow:
+            weights, shift = row.narrow + n * row.narrow_n, 4 * WIDE * row.wide_panels
+            for six in range(0, here, ROWS):
+                at = table + 8 * 3 * six
+                pixels_narrow(at, row.kernel_high, line, length, weights, shift, gain, bias, row.slope)
+
+
+@compiled
+def _addresses(row: Any, table: int, first: int, here: int) -> None:
+    """Write down where the pixels of a block begin; what is left of the last six is the last pixel again."""
+    each = row.height * row.width
+    for index in range((here + ROWS - 1) // ROWS * ROWS):
+        pixel = first + min(index, here - 1)
+        n, rest = pixel // each, pixel % each
+        i, j = rest // row.width, rest % row.width
+        at = table + 8 * (index // ROWS * 3 * ROWS + index % ROWS)
+        line, column = i * row.stride - row.padding, j * row.stride - row.padding
+        _put(at, row.x + n * row.x_n + line * row.x_i + column * row.x_j)
+        _put(at + 8 * ROWS, row.y + n * row.y_n + i * row.y_i + j * row.y_j)
+        _put(at + 16 * ROWS, row.r + n * row.r_n + i * row.r_i + j * row.r_j if row.r else 0)
+
+
+@intrinsic
+def _put(typing, address, value):
+    """Write one integer."""
+    signature = types.void(types.int64, types.int64)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        address, value = arguments
+        builder.store(value, builder.inttoptr(address, INT.as_pointer()))
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@intrinsic
+def _wait(typing, address, until):
+    """Count one more thread as done, and stay until `until` are."""
+    signature = types.void(types.int64, types.int64)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        address, until = arguments
+        counter = builder.inttoptr(address, INT.as_pointer())
+        builder.atomic_rmw("add", counter, INT(1), "seq_cst")
+        give_way = ir.FunctionType(ir.IntType(32), [])
+        yielding = cgutils.get_or_insert_function(
+            builder.module, give_way, "SwitchToThread" if os.name == "nt" else "sched_yield"
+        )
+        turns = cgutils.alloca_once_value(builder, INT(0))
+        check, again, patient, done = (
+            builder.append_basic_block(name) for name in ("check", "again", "patient", "done")
+        )
+        builder.branch(check)
+        builder.position_at_end(check)
+        is_done = builder.icmp_signed(">=", builder.load_atomic(counter, "acquire", 8), until)
+        builder.cbranch(is_done, done, again)
+        builder.position_at_end(again)
+        turn = builder.add(builder.load(turns), INT(1))
+        builder.store(turn, turns)
+        # Others are done within microseconds, unless the machine is so busy that they do not run at all.
+        builder.cbranch(builder.icmp_signed("<", turn, INT(_TURNS)), check, patient)
+        builder.position_at_end(patient)
+        builder.call(yielding, [])
+        builder.branch(check)
+        builder.position_at_end(done)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+_TURNS = 2000  # about ten microseconds
