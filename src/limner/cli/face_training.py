@@ -43,3 +43,33 @@ def generator(
         typer.echo(
             f"{outcome.folder}: {outcome.epochs} epochs, {outcome.steps} steps, best distance {-outcome.best:.4g}"
         )
+
+
+@verb
+def face(
+    overrides: Overrides = None,
+    *,
+    config: Config = None,
+    run: RunFolder = None,
+    check: Check = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train pixel2style2pixel over a StyleGAN2 generator: task=TASK network.generator=FILE data.target=FOLDER.
+
+    Tasks are inversion, frontalisation, sketch, segmentation, super_resolution, colourisation, inpainting, toonify,
+    paired and other_domain. The run's folder gets the configuration, the log, sheets of results, the checkpoint and the
+    best weights, which load as a published checkpoint does. A run whose folder has a checkpoint goes on from it.
+    """
+    from limner import train
+
+    settings = train.load_config(train.FaceTrainConfig, config, overrides or ())
+    if check:
+        typer.echo(train.to_yaml(settings), nl=False)
+        return
+    with ProgressBar() as progress, told():
+        outcome = train.train_face(settings, run, watch=progress)
+    if is_first() and as_json:
+        print_json(outcome)
+    elif is_first():
+        done = f"{outcome.epochs} epochs, {outcome.steps} steps"
+        typer.echo(f"{outcome.folder}: {done}, best loss {-outcome.best:.4g}")

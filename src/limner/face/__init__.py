@@ -20,7 +20,15 @@ from limner.face.align import (
 from limner.face.arcface import ArcFace, ir_101, ir_se50
 from limner.face.detector import FaceDetector
 from limner.face.discriminator import Discriminator
-from limner.face.encoder import Encoder, GradualStyleEncoder, LastLayerRowsEncoder, LastLayerStyleEncoder, build_encoder
+from limner.face.encoder import (
+    Encoder,
+    EncoderName,
+    GradualStyleEncoder,
+    LastLayerRowsEncoder,
+    LastLayerStyleEncoder,
+    TrunkMode,
+    build_encoder,
+)
 from limner.face.fast import FastGenerator
 from limner.face.finder import FaceFinder, Faces, find_faces
 from limner.face.layers import EqualConv2d, EqualLinear, ModulatedConv2d, StyledConv, ToRGB
@@ -35,6 +43,7 @@ from limner.face.tasks import (
     LABEL_COLOURS,
     LABELS,
     UPSCALE_FACTORS,
+    LabelResize,
     bicubic_taps,
     draw_factor,
     face_tensor,
@@ -65,6 +74,7 @@ __all__ = [
     "Discriminator",
     "Downsample",
     "Encoder",
+    "EncoderName",
     "EqualConv2d",
     "EqualLinear",
     "FaceDetector",
@@ -74,6 +84,7 @@ __all__ = [
     "Generator",
     "GeneratorConfig",
     "GradualStyleEncoder",
+    "LabelResize",
     "LastLayerRowsEncoder",
     "LastLayerStyleEncoder",
     "Mesh",
@@ -87,6 +98,7 @@ __all__ = [
     "StartReport",
     "StyledConv",
     "ToRGB",
+    "TrunkMode",
     "Upsample",
     "align_ffhq",
     "arcface_matrix",

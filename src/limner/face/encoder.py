@@ -46,8 +46,8 @@ class SqueezeExcitation(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.fc1 = nn.Conv2d(channels, channels // _REDUCTION, 1, bias=False)
-        self.fc2 = nn.Conv2d(channels // _REDUCTION, channels, 1, bias=False)
+        self.fc1 = nn.Conv2d(channels, max(1, channels // _REDUCTION), 1, bias=False)
+        self.fc2 = nn.Conv2d(max(1, channels // _REDUCTION), channels, 1, bias=False)
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
         """Return the weighed map."""

@@ -8,6 +8,8 @@ Papers: Sun et al. 2019; Kingma and Ba 2015 (Adam); Loshchilov and Hutter 2017, 
 """
 
 from limner.train.config import ConfigError, changed_keys, fill, load_config, to_yaml
+from limner.train.face import FaceOutcome, train_face
+from limner.train.face_settings import FaceTrainConfig
 from limner.train.generator import GeneratorOutcome, train_generator
 from limner.train.generator_settings import GeneratorTrainConfig
 from limner.train.log import read_metrics
@@ -26,6 +28,8 @@ from limner.train.settings import LoopConfig, OptimiserConfig, ScheduleConfig
 __all__ = [
     "ConfigError",
     "Cost",
+    "FaceOutcome",
+    "FaceTrainConfig",
     "GeneratorOutcome",
     "GeneratorTrainConfig",
     "Judgement",
@@ -54,6 +58,7 @@ __all__ = [
     "read_metrics",
     "start_run",
     "to_yaml",
+    "train_face",
     "train_generator",
     "train_motion",
     "train_pose",
