@@ -7,7 +7,7 @@ are the published ones.
 Papers: Liu et al. 2019 and 2021 (Liquid Warping GAN), Wexler et al. 2007 (completion).
 """
 
-from limner.motion.actor import Actor, resize_photo
+from limner.motion.actor import Actor
 from limner.motion.background import fill_background
 from limner.motion.crops import crop_boxes
 from limner.motion.discriminator import DiscriminatorConfig, GlobalLocalDiscriminator, PatchDiscriminator
@@ -28,8 +28,9 @@ from limner.motion.jobs import Report, imitate, swap, view
 from limner.motion.masks import has_area
 from limner.motion.model_files import PUBLISHED, import_weights
 from limner.motion.parts import PARTS
+from limner.motion.photo import resize_photo
 from limner.motion.published import PublishedOptions, PublishedPainter
-from limner.motion.recovery import DrawnBody, NetworkInputs, recover_flow
+from limner.motion.recovery import DrawnBody, NetworkInputs, recover_flow, recover_from_maps
 from limner.motion.slim import (
     SLIM_HW,
     SLIM_WEIGHTS,
@@ -78,6 +79,7 @@ __all__ = [
     "init_published",
     "read_driver",
     "recover_flow",
+    "recover_from_maps",
     "resize_photo",
     "source_crop",
     "source_input",

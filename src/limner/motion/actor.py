@@ -7,35 +7,26 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
 from numpy import ndarray
 from scipy.spatial.transform import Rotation
 
-from limner.body import BodyData, BodyPredictor, FastSMPL, load_body
-from limner.checks import InputError, NobodyFound, check_shape
-from limner.media import read_image
+from limner.body import BodyData, FastSMPL, load_body
+from limner.checks import InputError, check_shape
 from limner.motion.atlas import with_atlas
 from limner.motion.background import compose_background, fill_background
-from limner.motion.cameras import frames_cut, strategy_camera
 from limner.motion.drawn import draw_figure
 from limner.motion.painter import Layer, Painted, paint
 from limner.motion.parts import part_shares
-from limner.motion.placement import place_motion
+from limner.motion.photo import read_person
+from limner.motion.placement import place_bodies
 from limner.motion.silhouette import dress_body
 from limner.motion.skirt import add_skirt
 from limner.motion.slim import ReadSource, SlimPainter, choose_painter
 from limner.motion.texture import read_appearance
-from limner.people import Locator, refine_mask
 from limner.records import Bodies, Keypoints, Motion
 from limner.types import CameraStrategy, PainterName, RgbImage
-
-SMALLEST_SIDE, LARGEST_SIDE = 256, 1024
-MIN_PHOTO_SIDE = 64
-"""Photos with a shorter side hold no person that could be painted."""
-UNSEEN = 0.3
-"""Score below which a landmark is taken to lie outside the photo or behind something."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,16 +97,15 @@ class Actor:
             WeightsError: the slim network is asked for and its weights are not there.
         """
         corrector = choose_painter(painter)
-        image = photo if isinstance(photo, np.ndarray) else read_image(photo, min_side=MIN_PHOTO_SIDE)
-        image = resize_photo(image, size)
-        locator = Locator.load()
-        people = locator.locate(image)
-        _check_person(len(people), person, "the photo" if isinstance(photo, np.ndarray) else str(photo))
-        predictor = BodyPredictor.load(body, locator=locator)
-        alpha = refine_mask(image, locator.mask(image, people, person))
-        bodies = predictor.predict(image, people, person=person, mask=alpha)
-        shown = people.keypoints[person : person + 1]
-        actor = cls.build(image, alpha, bodies, keypoints=shown, background=background, warnings=_photo_warnings(shown))
+        found = read_person(photo, person=person, size=size, body=body)
+        actor = cls.build(
+            found.image,
+            found.alpha,
+            found.bodies,
+            keypoints=found.keypoints,
+            background=background,
+            warnings=found.warnings,
+        )
         return replace(actor, painter=corrector)
 
     @classmethod
@@ -180,24 +170,7 @@ class Actor:
                 them; `source` keeps them in place; `copy` takes the driver's own camera. With a motion file `source`
                 keeps the pelvis in place, everything else walks on the floor of the photo.
         """
-        if isinstance(motion, Motion):
-            placed = place_motion(motion, self.bodies, self.pose)
-            return replace(placed, weak_camera=self._still(len(placed))) if camera == "source" else placed
-        betas = np.repeat(self.bodies.betas[:1], len(motion), axis=0)
-        placed = replace(self.bodies, rotvec=motion.rotvec, betas=betas, weak_camera=self._still(len(motion)))
-        # The published anchor is the driver's first frame; where that walks the person out of the picture, the middle
-        # of the driver's path serves instead.
-        anchors = (motion.weak_camera[0], np.median(motion.weak_camera, axis=0))
-        choices = [
-            strategy_camera(self.bodies.weak_camera[0], motion.weak_camera, anchor, camera, follow_scale=True)
-            for anchor in (anchors if camera == "smooth" else anchors[:1])
-        ]
-        joints = self.pose(placed.betas, placed.rotvec)[1]
-        best = min(choices, key=lambda cameras: frames_cut(joints, cameras, self.size_hw))
-        return replace(placed, weak_camera=best.astype(np.float32))
-
-    def _still(self, count: int) -> Float32[ndarray, "T 3"]:
-        return np.repeat(self.bodies.weak_camera[:1], count, axis=0)
+        return place_bodies(motion, self.bodies, self.pose, camera)
 
     def imitate(
         self, motion: Motion | Bodies, *, camera: CameraStrategy = "smooth", threads: int = 1
@@ -243,25 +216,6 @@ class Actor:
         return replace(self, body=body, offsets=offsets.astype(np.float32), layers=tuple(layers))
 
 
-def resize_photo(image: RgbImage, size: int | None) -> RgbImage:
-    """Bring a photo to the size of the frames: longer side `size`, both sides even.
-
-    Raises:
-        InputError: `size` is out of range, or the photo too small to hold a person.
-    """
-    height, width = image.shape[:2]
-    if min(height, width) < MIN_PHOTO_SIDE:
-        raise InputError(f"the photo has {width} x {height} pixels; at least {MIN_PHOTO_SIDE} on each side are needed")
-    if size is not None and not SMALLEST_SIDE <= size <= LARGEST_SIDE:
-        raise InputError(f"size must be {SMALLEST_SIDE} to {LARGEST_SIDE} pixels, got {size}")
-    longer = size or int(np.clip(max(height, width), SMALLEST_SIDE, LARGEST_SIDE))
-    factor = longer / max(height, width)
-    wanted = tuple(max(2, round(side * factor / 2) * 2) for side in (width, height))
-    if wanted == (width, height):
-        return image
-    return cv2.resize(image, wanted, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC)
-
-
 def rest_body(body: BodyData, bodies: Bodies) -> Float32[ndarray, "V 3"]:
     """The shaped body in T pose."""
     betas = bodies.betas[0]
@@ -270,16 +224,3 @@ def rest_body(body: BodyData, bodies: Bodies) -> Float32[ndarray, "V 3"]:
 
 def _leg_faces(body: BodyData) -> list[ndarray]:
     return [faces for name, faces in body.face_parts.items() if "leg" in name]
-
-
-def _check_person(found: int, person: int, photo: str) -> None:
-    if found == 0:
-        raise NobodyFound(f"nobody was found in {photo}; give a photo that shows a person from head to feet")
-    if not 0 <= person < found:
-        raise NobodyFound(f"person {person} was asked for, but {photo} shows {found}, counted from 0, largest first")
-
-
-def _photo_warnings(shown: Keypoints) -> Iterator[str]:
-    ankles = shown.score[0, [27, 28]]
-    if ankles.max() < UNSEEN:
-        yield "the feet are not in the photo: the missing part of the body is guessed"

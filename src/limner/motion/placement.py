@@ -19,7 +19,9 @@ from scipy.ndimage import gaussian_filter1d, minimum_filter1d
 from scipy.spatial.transform import Rotation
 
 from limner.body import FastSMPL
+from limner.motion.cameras import frames_cut, strategy_camera
 from limner.records import Bodies, Motion
+from limner.types import CameraStrategy
 
 CAMERA_FROM_WORLD = Rotation.from_matrix(np.diag([1.0, -1.0, -1.0]))
 """World axes are x right, y up, z towards the viewer; camera axes x right, y down, z away."""
@@ -71,6 +73,36 @@ class _Scene:
     def horizon_y(self) -> float:
         """The line at the camera's height."""
         return self.floor_y - self.scale * CAMERA_HEIGHT_M
+
+
+def place_bodies(motion: Motion | Bodies, person: Bodies, pose: FastSMPL, camera: CameraStrategy = "smooth") -> Bodies:
+    """Let a photo's person play a motion or follow a driver's bodies; `Actor.place` tells how.
+
+    Args:
+        motion: a motion without pictures, or the bodies of a driving video.
+        person: the body in the photo, one row; shape and picture are kept.
+        pose: the layer of that body model.
+        camera: where the frames are seen from.
+    """
+    if isinstance(motion, Motion):
+        placed = place_motion(motion, person, pose)
+        return replace(placed, weak_camera=_repeated(person.weak_camera, len(placed))) if camera == "source" else placed
+    cameras = _repeated(person.weak_camera, len(motion))
+    placed = replace(person, rotvec=motion.rotvec, betas=_repeated(person.betas, len(motion)), weak_camera=cameras)
+    # The published anchor is the driver's first frame; where that walks the person out of the picture, the middle
+    # of the driver's path serves instead.
+    anchors = (motion.weak_camera[0], np.median(motion.weak_camera, axis=0))
+    choices = [
+        strategy_camera(person.weak_camera[0], motion.weak_camera, anchor, camera, follow_scale=True)
+        for anchor in (anchors if camera == "smooth" else anchors[:1])
+    ]
+    joints = pose(placed.betas, placed.rotvec)[1]
+    best = min(choices, key=lambda cameras: frames_cut(joints, cameras, person.size_hw))
+    return replace(placed, weak_camera=best.astype(np.float32))
+
+
+def _repeated(row: Float32[ndarray, "1 C"], count: int) -> Float32[ndarray, "T C"]:
+    return np.repeat(row[:1], count, axis=0)
 
 
 def place_motion(motion: Motion, source: Bodies, pose: FastSMPL) -> Bodies:
