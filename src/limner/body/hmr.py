@@ -21,7 +21,7 @@ from scipy.sparse import csr_matrix
 from torch import Tensor, nn
 
 from limner.body.camera import project_weak
-from limner.body.encoder import build_encoder
+from limner.body.encoder import HRNetEncoder, PreactResNet50, ResNet50, build_encoder
 from limner.body.point_encoder import PointEncoder
 from limner.body.regressor import NUM_THETA, Regressor
 from limner.body.smpl import NUM_JOINTS, PARENTS, SMPL, BodyData
@@ -140,6 +140,33 @@ class HMR(nn.Module):
         """
         state = read_checkpoint(weights)
         return load_strictly(self, _renamed(state, source_name(weights)), source_name(weights), ignored=("smpl.",))
+
+    def load_imagenet(self, weights: str | Path | Mapping[str, Any]) -> LoadReport:
+        """Load the encoder alone from a classification network; the regressor is left as it is.
+
+        Args:
+            weights: for preact-resnet50 the TensorFlow checkpoint `resnet_v2_50.ckpt`, or its variables; for resnet50
+                torchvision's file, or its content; for hrnet-light an HRNet of the same table, ImageNet's or a pose
+                network.
+
+        Raises:
+            FileProblem: there is no such file, or it is damaged.
+            MissingExtra: a TensorFlow file is given and TensorFlow is not installed.
+            WeightsError: it fits another network.
+            InputError: the encoder is one for which no such weights are known.
+        """
+        encoder = self.encoder
+        if isinstance(encoder, HRNetEncoder):
+            return encoder.trunk.load_imagenet(weights)
+        if isinstance(encoder, ResNet50):
+            return load_strictly(encoder, read_checkpoint(weights), source_name(weights), ignored=("fc.",))
+        if not isinstance(encoder, PreactResNet50):
+            raise InputError(f"the encoder {self.config.encoder} has no ImageNet weights; start it from scratch")
+        variables = weights if isinstance(weights, Mapping) else read_tensorflow_variables(weights)
+        names = {name: target for name, target in NETWORK_NAMES.items() if name.startswith("resnet_v2_50/")}
+        state = tensors_by_our_names(variables, names)
+        state = {key.removeprefix("encoder."): value for key, value in state.items()}
+        return load_strictly(encoder, state, source_name(weights), ignored=("resnet_v2_50/logits",))
 
     def load_tensorflow(self, checkpoint: str | Path | Mapping[str, ndarray]) -> LoadReport:
         """Load the original's checkpoint by its prefix (`model.ckpt-667589`), or its variables; strict.

@@ -25,6 +25,7 @@ TEST_PEOPLE = ("S9", "S11")
 """People of Human3.6M that are never learned from."""
 
 _WIDTHS = {"gt2d": 42, "gt3d": 42, "pose": 72, "shape": 10}
+_FRAME = re.compile(r"(S\d+_[^/]+_\d_cam\d)[^0-9]*(\d*)")
 _PERSON = re.compile(r"(?<![A-Za-z0-9])S(\d+)(?![0-9])")
 
 
@@ -32,6 +33,12 @@ def person_of(name: str) -> str:
     """Return whom a picture or a file of Human3.6M shows, such as S9; empty where the name does not tell."""
     found = _PERSON.search(name)
     return f"S{found.group(1)}" if found else ""
+
+
+def clip_of(name: str) -> tuple[str, int]:
+    """Return the film and the frame that a name tells, such as S9_Directions_0_cam0_000005.jpg; else ("", 0)."""
+    found = _FRAME.search(name)
+    return (found.group(1), int(found.group(2) or 0)) if found else ("", 0)
 
 
 def read_annot_h5(root: str | Path, part: str = "train", *, check: bool = True) -> BodySamples:
@@ -113,4 +120,6 @@ def _samples(name: str, root: Path, names: list[str], arrays: dict[str, ndarray]
         rotvec=arrays["pose"][kept].reshape(-1, 24, 3) if has_smpl else None,
         betas=arrays["shape"][kept] if has_smpl else None,
         has_smpl=np.full(len(kept), has_smpl),
+        clip=tuple(clip_of(names[row])[0] for row in kept),
+        frame=np.array([clip_of(names[row])[1] for row in kept], np.int64),
     )
