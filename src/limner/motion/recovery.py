@@ -13,11 +13,14 @@ from jaxtyping import Float, Int, Int64
 from torch import Tensor
 
 from limner.motion.flow import flow_from_corners, warp
-from limner.motion.masks import body_box, erode, head_box
+from limner.motion.masks import body_box, erode, head_box, mask_box
 
 CROP_EROSION = 3
 BACKGROUND_EROSION = 15
 AUGMENTED_TARGET_EROSION = 25
+FASHION_CROP_EROSION, FASHION_BACKGROUND_EROSION = 7, 21
+HEAD_FACTOR, BODY_FACTOR = 1.05, 1.2
+"""Growth of the boxes round a head's and a body's mask."""
 
 
 @dataclass(frozen=True)
@@ -112,4 +115,50 @@ def recover_flow(
         if with_target_background
         else None,
         auxiliary_background=None if auxiliary_image is None else _masked(auxiliary_image, background_mask),
+    )
+
+
+def recover_from_maps(
+    source_image: Float[Tensor, "B 3 H W"],
+    target_image: Float[Tensor, "B 3 H W"],
+    source_condition: Float[Tensor, "B C H W"],
+    target_condition: Float[Tensor, "B C H W"],
+    source_from_target: Float[Tensor, "B H W 2"],
+    *,
+    target_head: Float[Tensor, "B 1 H W"],
+    auxiliary_image: Float[Tensor, "B 3 H W"] | None = None,
+    with_target_background: bool = False,
+    align_corners: bool = True,
+) -> NetworkInputs:
+    """Build the inputs of the three generators from condition maps and a flow that are known, as DeepFashion's are.
+
+    Args:
+        source_image: the photo, in [-1, 1].
+        target_image: the picture of the other pose.
+        source_condition: condition map of the photo; its last channel is 1 on the background.
+        target_condition: of the other picture.
+        source_from_target: the flow.
+        target_head: 1 on the target's head.
+        auxiliary_image: as in `recover_flow`.
+        with_target_background: as in `recover_flow`.
+        align_corners: as in `warp`.
+
+    Source: svip-lab/impersonator `data/fashion_dataset.py`. Parity: the background is filled from the TARGET picture;
+        masks shrink by 21 and 7; boxes come from the masks.
+    """
+    behind = erode(target_condition[:, -1:], FASHION_BACKGROUND_EROSION)
+    source_mask = erode(source_condition[:, -1:], FASHION_CROP_EROSION)
+    target_mask = erode(target_condition[:, -1:], FASHION_CROP_EROSION)
+    warped = warp(source_image, source_from_target, align_corners=align_corners)
+    return NetworkInputs(
+        source_background=_masked(target_image, behind),
+        source=torch.cat([source_image * (1 - source_mask), source_condition], dim=1),
+        transfer=torch.cat([warped, target_condition], dim=1),
+        source_from_target=source_from_target,
+        source_mask=source_mask,
+        target_mask=target_mask,
+        head_box=mask_box(target_head, HEAD_FACTOR)[0],
+        body_box=mask_box(1 - target_mask, BODY_FACTOR)[0],
+        target_background=_masked(target_image, behind) if with_target_background else None,
+        auxiliary_background=None if auxiliary_image is None else _masked(auxiliary_image, behind),
     )
