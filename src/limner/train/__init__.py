@@ -3,10 +3,14 @@
 In: a YAML file with `key=value` overrides, and data sets. Out: a run's folder: configuration, log, checkpoint, best
 weights, pictures. A run that was killed goes on to the same numbers. No room imports this one.
 Shared: `load_config` (schemas), `start_run` and `fit` (the loop), `update` (one step of one network), `Cost` and
-`Judgement` (what a recipe hands over). Recipes: `train_pose`.
+`Judgement` (what a recipe hands over). Recipes: `train_pose`, `train_body`, `train_motion`, `train_face`,
+`train_generator`.
 Papers: Sun et al. 2019; Kingma and Ba 2015 (Adam); Loshchilov and Hutter 2017, 2019 (cosine, AdamW).
 """
 
+from limner.train.body import BodyOutcome, body_config_of_run, evaluate_body, train_body
+from limner.train.body_protocols import BodyScores
+from limner.train.body_settings import BodyConfig, load_body_config
 from limner.train.config import ConfigError, changed_keys, fill, load_config, to_yaml
 from limner.train.face import FaceOutcome, train_face
 from limner.train.face_settings import FaceTrainConfig
@@ -26,6 +30,9 @@ from limner.train.run import Cost, Judgement, Position, Run
 from limner.train.settings import LoopConfig, OptimiserConfig, ScheduleConfig
 
 __all__ = [
+    "BodyConfig",
+    "BodyOutcome",
+    "BodyScores",
     "ConfigError",
     "Cost",
     "FaceOutcome",
@@ -45,11 +52,14 @@ __all__ = [
     "Run",
     "Samples",
     "ScheduleConfig",
+    "body_config_of_run",
     "changed_keys",
     "config_of_run",
+    "evaluate_body",
     "evaluate_pose",
     "fill",
     "fit",
+    "load_body_config",
     "load_config",
     "load_motion_config",
     "load_pose_config",
@@ -58,6 +68,7 @@ __all__ = [
     "read_metrics",
     "start_run",
     "to_yaml",
+    "train_body",
     "train_face",
     "train_generator",
     "train_motion",

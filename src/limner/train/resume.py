@@ -85,6 +85,7 @@ def save_best(run: Run, numbers: Mapping[str, float]) -> None:
         for name in run.networks:
             state = run.judged(name).state_dict()
             facts = {"config": plain_tree(run.config), "numbers": dict(numbers), "position": asdict(run.position)}
+            facts |= run.facts
             write_stored(run.folder / best_file(name, is_only=len(run.networks) == 1), Stored(state, facts))
     run.machine.wait()
 
@@ -142,7 +143,8 @@ def _check_same_run(run: Run, stored: Stored) -> None:
 
 
 def _is_free(key: str) -> bool:
-    return key.startswith((*_FREE, *(f"loop.{name}" for name in _FREE_LOOP)))
+    is_place = key.startswith("data.") and key.endswith(".root")
+    return is_place or key.startswith((*_FREE, *(f"loop.{name}" for name in _FREE_LOOP)))
 
 
 def _samples_a_step(run: Run) -> int:
@@ -176,7 +178,9 @@ def load_weights_of_run(folder: str | Path, network: torch.nn.Module, *, which: 
         FileProblem: the run has no such weights yet.
         WeightsError: the file is damaged or holds another network.
     """
-    path = Path(folder) / (best_file() if which == "best" else CHECKPOINT_FILE)
+    alone = Path(folder) / best_file()
+    best = alone if alone.exists() else Path(folder) / best_file(is_only=False)
+    path = best if which == "best" else Path(folder) / CHECKPOINT_FILE
     if not path.exists():
         raise FileProblem(f"{folder} has no {which} weights yet: there is no {path.name} in it")
     stored = read_stored(path)
