@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from limner.checks import InputError, ShapeError
-from limner.pose import decode, find_peaks, flip_average, flip_back, heatmap_accuracy, make_targets
+from limner.pose import decode, find_peaks, flip_average, flip_back, heatmap_accuracy, make_targets, peaked
 
 INPUT_HW, MAP_HW = (128, 96), (32, 24)
 
@@ -174,3 +174,13 @@ def test_accuracy_of_empty_targets_is_zero() -> None:
     assert scores.mean == 0 and scores.num_joints == 0
     with pytest.raises(ShapeError):
         heatmap_accuracy(maps, maps[:1])
+
+
+def test_maps_taught_by_cross_entropy_peak_at_one_when_sure():
+    x, y = np.meshgrid(np.arange(18.0), np.arange(24.0))
+    gaussian = np.exp(-((x - 8) ** 2 + (y - 11) ** 2) / (2 * 2.0**2)).astype(np.float32)
+    logits = np.log(gaussian)[None, None] - 7
+    maps = peaked(logits, 2.0)
+    assert maps.dtype == np.float32 and maps.max() == pytest.approx(1, abs=0.01)
+    np.testing.assert_allclose(maps[0, 0], gaussian, atol=0.01)
+    np.testing.assert_array_equal(logits, np.log(gaussian)[None, None] - 7)

@@ -105,9 +105,18 @@ def test_a_run_is_loaded_by_its_folder(tmp_path):
     with pytest.raises(FileProblem, match=r"no best.safetensors lies in"):
         load_pose_model(tmp_path)
     state = network.state_dict()
-    save_file(state, tmp_path / "best.safetensors", {"limner": json.dumps({"config": config})})
+    joints = SKELETONS["coco17"].joints
+    facts = {"config": config, "skeleton": {"name": "person", "joints": joints, "limbs": [[0, 1]]}}
+    save_file(state, tmp_path / "best.safetensors", {"limner": json.dumps(facts)})
     model = load_pose_model(tmp_path)
     assert model.table == PoseTable(TINY, (64, 32), "coco17", 1.5, is_logits=True)
+    facts["skeleton"]["joints"] = [f"left_{joint}" for joint in joints]
+    save_file(state, tmp_path / "best.safetensors", {"limner": json.dumps(facts)})
+    with pytest.raises(WeightsError, match="every left_ its right_"):
+        load_pose_model(tmp_path)
+    save_file(state, tmp_path / "best.safetensors", {"limner": json.dumps({"config": config})})
+    with pytest.raises(WeightsError, match="does not say which network and which joints"):
+        load_pose_model(tmp_path)
     save_file(state, tmp_path / "best.safetensors")
     with pytest.raises(WeightsError, match="was not written by limner train pose"):
         load_pose_model(tmp_path)

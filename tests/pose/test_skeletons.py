@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from limner.checks import InputError
-from limner.pose import SKELETONS, conversion, convert
+from limner.pose import SKELETONS, add_skeleton, conversion, convert
 from limner.records import Keypoints
 from limner.types import SkeletonName
 
@@ -82,3 +82,30 @@ def test_unknown_names_are_refused(rng):
         convert(keypoints("coco17", rng), "coco18")
     with pytest.raises(InputError, match="lsp14 has no joint 'nose'"):
         SKELETONS["lsp14"].index("nose")
+
+
+@pytest.fixture
+def registry(monkeypatch):
+    from limner.pose import skeletons
+
+    copy = dict(skeletons.SKELETONS)
+    monkeypatch.setattr(skeletons, "SKELETONS", copy)
+    return copy
+
+
+def test_a_skeleton_of_one_s_own_is_added_once(registry):
+    dog = add_skeleton("dog", ["nose", "left_paw", "right_paw"], [[0, 1], [0, 2]])
+    assert registry["dog"] is dog and dog.limbs == ((0, 1), (0, 2)) and dog.flip_pairs == ((1, 2),)
+    assert add_skeleton("hound", dog.joints, []) is dog
+    assert add_skeleton("person", registry["coco17"].joints, []) is registry["coco17"]
+    assert add_skeleton("dog", ["nose", "tail"], []).name == "dog-2"
+
+
+@pytest.mark.parametrize(
+    ("joints", "limbs"), [([], []), (["nose", "nose"], []), (["left_paw"], []), (["nose", "tail"], [[0, 2]])]
+)
+def test_what_is_no_skeleton_is_refused(registry, joints, limbs):
+    count = len(registry)
+    with pytest.raises(InputError, match="the skeleton dog cannot be used"):
+        add_skeleton("dog", joints, limbs)
+    assert len(registry) == count

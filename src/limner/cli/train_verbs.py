@@ -36,6 +36,8 @@ def pose(
 ) -> None:
     """Train a network that finds joints: HRNet or SimpleBaseline.
 
+    --config also takes the experiment files of HRNet's authors as they are (DATASET, MODEL, TRAIN, ...), and KEY=VALUE
+    their keys in capitals.
     The run's folder gets the configuration, the log, the checkpoint and the best weights. A run whose folder has a
     checkpoint goes on from it, to the same numbers. Ctrl-C writes one and stops. Several devices: torchrun
     --nproc-per-node N --no-python limner train pose ...

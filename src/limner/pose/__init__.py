@@ -39,6 +39,7 @@ from limner.pose.heatmaps import (
     flip_back,
     heatmap_accuracy,
     make_targets,
+    peaked,
 )
 from limner.pose.openpose_drawing import draw_openpose
 from limner.pose.predictor import PosePredictor
@@ -53,7 +54,7 @@ from limner.pose.samples import (
     plain_sample,
     train_sample,
 )
-from limner.pose.skeletons import SKELETONS, Skeleton, conversion, convert
+from limner.pose.skeletons import SKELETONS, Skeleton, add_skeleton, conversion, convert
 from limner.pose.smoothing import smooth_track
 from limner.pose.tracking import PeopleTracker
 
@@ -88,6 +89,7 @@ __all__ = [
     "SampleConfig",
     "Skeleton",
     "StageConfig",
+    "add_skeleton",
     "block_row",
     "build_network",
     "config_from_official",
@@ -115,6 +117,7 @@ __all__ = [
     "move_points",
     "network_config",
     "normalise",
+    "peaked",
     "plain_sample",
     "smooth_track",
     "train_sample",

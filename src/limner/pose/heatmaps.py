@@ -263,6 +263,19 @@ def heatmap_accuracy(heatmaps: Heatmaps, targets: Heatmaps, *, threshold: float 
     return HeatmapAccuracy(per_joint, float(known.mean()) if len(known) else 0.0, len(known), found)
 
 
+def peaked(logits: Heatmaps, sigma: float) -> Heatmaps:
+    """Return maps of a network taught by cross-entropy in the units of the others: a sure joint peaks at one.
+
+    Args:
+        logits: what such a network gives out.
+        sigma: of the targets that it was taught with, in cells.
+    """
+    share = np.exp(logits - logits.max(axis=(2, 3), keepdims=True))
+    area = np.float32(2 * np.pi * sigma**2)  # of a Gaussian that peaks at one
+    share *= area / share.sum(axis=(2, 3), keepdims=True)
+    return share
+
+
 def _check_heatmaps(heatmaps: Heatmaps) -> None:
     if heatmaps.ndim != 4 or 0 in heatmaps.shape[2:]:
         raise ShapeError(f"heatmaps have four axes (N, J, h, w) and cells, got the shape {heatmaps.shape}")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,14 +23,13 @@ from limner.pose.published import (
     check_file_name,
     published_pose,
 )
-from limner.pose.skeletons import SKELETONS
-from limner.types import LicenceName, PrecisionName, SkeletonName
+from limner.pose.skeletons import add_skeleton
+from limner.types import LicenceName, PrecisionName
 from limner.weights import (
     WeightRecord,
     check_licence,
     file_path,
     list_weights,
-    read_checkpoint,
     save_weights,
     weight_record,
     weights_folder,
@@ -155,16 +153,11 @@ def _of_run(path: Path) -> PoseModel:
     file = path / _BEST if path.is_dir() else path
     if not file.exists():
         raise FileProblem(f"no {_BEST} lies in {path}: it is no run of limner train pose, or was not judged yet")
-    config = _run_config(file)
-    state = read_checkpoint(file)
-    head = state.get("final_layer.weight")
-    if head is None:
-        raise WeightsError(f"{file} holds no pose network: it has no final_layer")
-    return _loaded(str(path), _run_table(config, len(head), file), file)
+    return _loaded(str(path), _run_table(_run_facts(file), file), file)
 
 
-def _run_config(file: Path) -> Mapping[str, Any]:
-    """What a training run wrote beside the tensors: its configuration."""
+def _run_facts(file: Path) -> Mapping[str, Any]:
+    """What a training run wrote beside the tensors: its configuration and its skeleton."""
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -172,23 +165,24 @@ def _run_config(file: Path) -> Mapping[str, Any]:
             facts = json.loads((opened.metadata() or {}).get("limner", "{}"))
     except (SafetensorError, OSError, ValueError) as error:
         raise WeightsError(f"{file} is no safetensors file that can be read: it is truncated or damaged") from error
-    config = facts.get("config")
-    if not isinstance(config, Mapping) or not {"network", "input", "loss"} <= set(config):
-        raise WeightsError(f"{file} was not written by limner train pose: it does not say which network it holds")
-    return config
+    config, skeleton = facts.get("config"), facts.get("skeleton")
+    has_config = isinstance(config, Mapping) and {"network", "input", "loss"} <= set(config)
+    if not has_config or not isinstance(skeleton, Mapping):
+        raise WeightsError(
+            f"{file} was not written by limner train pose: it does not say which network and which joints it holds"
+        )
+    return facts
 
 
-def _run_table(config: Mapping[str, Any], num_joints: int, file: Path) -> PoseTable:
+def _run_table(facts: Mapping[str, Any], file: Path) -> PoseTable:
+    config, said = facts["config"], facts["skeleton"]
     shown, network = config["input"], config["network"]
-    skeletons = {17: "coco17", 16: "mpii16", 14: "lsp14"}
-    if num_joints not in skeletons:
-        raise WeightsError(f"{file} gives {num_joints} joints, a skeleton that limner does not know")
-    skeleton: SkeletonName = next(name for name in SKELETONS if name == skeletons[num_joints])
     try:
+        skeleton = add_skeleton(said["name"], said["joints"], said["limbs"])
         return PoseTable(
-            network=dataclasses.replace(_network_table(network), num_joints=num_joints),
+            network=dataclasses.replace(_network_table(network), num_joints=len(skeleton)),
             input_hw=(int(shown["input_hw"][0]), int(shown["input_hw"][1])),
-            skeleton=skeleton,
+            skeleton=skeleton.name,
             sigma=float(shown["sigma"]),
             as_bgr=shown["colour"] == "bgr",
             is_logits=config["loss"]["name"] == "cross_entropy",
@@ -225,8 +219,3 @@ def _loaded(name: str, table: PoseTable, path: Path) -> PoseModel:
     network.load_official(path)
     network.requires_grad_(False)
     return PoseModel(name, table, network)
-
-
-def peak_units(sigma: float) -> float:
-    """What a sure joint's softmax is multiplied by to peak at one: the area of its Gaussian in cells."""
-    return 2 * math.pi * sigma**2

@@ -6,8 +6,10 @@ person's own.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
+from itertools import chain, count
 from typing import get_args
 
 import numpy as np
@@ -143,7 +145,36 @@ def _limbs(joints: list[str]) -> tuple[tuple[int, int], ...]:
 SKELETONS: dict[SkeletonName, Skeleton] = {
     name: Skeleton(name, tuple(_JOINTS[name]), _limbs(_JOINTS[name])) for name in get_args(SkeletonName)
 }
-"""Every skeleton by name."""
+"""Every skeleton by name; `add_skeleton` takes up those of data sets of one's own."""
+
+
+def add_skeleton(name: str, joints: Sequence[str], limbs: Sequence[Sequence[int]]) -> Skeleton:
+    """Return the registry's skeleton with these joints, in this order; one that it lacks is added for this process.
+
+    Args:
+        name: what to call a new one; a number is put behind it where another skeleton has that name.
+        joints: names of the joints; those that start with left_ and right_ are mirror partners.
+        limbs: pairs of indices.
+
+    Raises:
+        InputError: these are no joints of a skeleton, or a joint has no mirror partner.
+    """
+    known = next((skeleton for skeleton in SKELETONS.values() if skeleton.joints == tuple(joints)), None)
+    if known is not None:
+        return known
+    lonely = [joint for joint in joints if _partner(joint) not in joints]
+    outside = [limb for limb in limbs if len(limb) != 2 or not all(0 <= end < len(joints) for end in limb)]
+    if not joints or len(set(joints)) < len(joints) or lonely or outside:
+        raise InputError(
+            f"the skeleton {name} cannot be used: its joints must have names of their own, every left_ its right_, and "
+            f"limbs two of the joints; got {', '.join(joints) or 'no joints'}"
+        )
+    numbered = (f"{name}-{number}" for number in count(2))
+    free = next(word for word in chain([name], numbered) if word not in SKELETONS)
+    added = Skeleton(free, tuple(joints), tuple((int(a), int(b)) for a, b in limbs))  # type: ignore[arg-type]
+    SKELETONS[added.name] = added
+    return added
+
 
 # What may stand for a joint that a skeleton lacks, first choice first: one joint, or the mean of several.
 _SUBSTITUTES: dict[str, list[tuple[str, ...]]] = {

@@ -12,8 +12,8 @@ from numpy import ndarray
 
 from limner.checks import InputError
 from limner.pose.crop import crop_from_box, crop_matrix, cut_out, normalise
-from limner.pose.heatmaps import DecodingName, Peaks, decode, flip_average
-from limner.pose.models import PoseModel, peak_units
+from limner.pose.heatmaps import DecodingName, Peaks, decode, flip_average, peaked
+from limner.pose.models import PoseModel
 from limner.pose.skeletons import SKELETONS
 from limner.records import Boxes, Keypoints
 from limner.runtime import load_network
@@ -84,11 +84,4 @@ class HeatmapPredictor:
     def _run(self, crops: Float32[ndarray, "N 3 h w"]) -> Float32[ndarray, "N J h w"]:
         parts = [self._network(crops[start : start + _AT_ONCE])[0] for start in range(0, len(crops), _AT_ONCE)]
         raw = np.concatenate(parts) if len(parts) > 1 else parts[0]
-        return _peaked(raw, self.table.sigma) if self.table.is_logits else raw
-
-
-def _peaked(logits: Float32[ndarray, "N J h w"], sigma: float) -> Float32[ndarray, "N J h w"]:
-    """Maps of a network taught by cross-entropy in the units of the others: a sure joint peaks at one."""
-    share = np.exp(logits - logits.max(axis=(2, 3), keepdims=True))
-    share *= np.float32(peak_units(sigma)) / share.sum(axis=(2, 3), keepdims=True)
-    return share
+        return peaked(raw, self.table.sigma) if self.table.is_logits else raw

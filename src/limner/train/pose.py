@@ -89,6 +89,8 @@ def setup(config: PoseConfig, folder: Path) -> tuple[Run, PoseData]:
     data = read_pose_data(config)
     network = make_network(config, check_joints(config, data.train.skeleton))
     run = start_run(config, folder, {"network": network}, {"network": config.optimiser})
+    skeleton = data.train.skeleton
+    run.facts = {"skeleton": {"name": skeleton.name, "joints": skeleton.joints, "limbs": skeleton.limbs}}
     if run.machine.is_main:
         told = f"{len(data.train)} people of {data.train.name}, judged by {len(data.valid)} of {data.valid.name}"
         where = f"{run.machine.device}, {run.machine.num_processes} processes"

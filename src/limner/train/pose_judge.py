@@ -34,7 +34,7 @@ from limner.metrics import (
     pckh,
     score_table,
 )
-from limner.pose import crop_matrix, cut_out, decode, draw_keypoints, flip_average, move_points
+from limner.pose import crop_matrix, cut_out, decode, draw_keypoints, flip_average, move_points, peaked
 from limner.records import Keypoints
 from limner.train.machine import Machine
 from limner.train.order import batches, to_device
@@ -137,17 +137,13 @@ def _heatmaps(
     both = torch.cat([image, image.flip(3)]) if config.test.flip else image
     with machine.autocast():
         raw = network(both).float()
-    maps = (peaked(raw, config.input.sigma) if config.loss.name == "cross_entropy" else raw).cpu().numpy()
+    maps = raw.cpu().numpy()
+    if config.loss.name == "cross_entropy":
+        maps = peaked(maps, config.input.sigma)
     if not config.test.flip:
         return maps, raw
     count = len(image)
     return flip_average(maps[:count], maps[count:], flip_pairs, shift=config.test.shift), raw[:count]
-
-
-def peaked(logits: Tensor, sigma: float) -> Tensor:
-    """Return maps of a network taught by cross-entropy in the units of the others: a sure joint peaks at one."""
-    share = torch.softmax(logits.flatten(2), dim=2).view_as(logits)
-    return share * (2 * math.pi * sigma**2)
 
 
 def judge_predictions(

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -88,6 +88,7 @@ class Run:
         averages: running averages of the networks, where asked for.
         log: what is told.
         position: how far it is.
+        facts: what a recipe says beside its best weights, such as the joints that they find; plain values.
         sums: of what the steps measured since the last line of the log: [sum, count] by name.
         best: the best score so far.
     """
@@ -103,6 +104,7 @@ class Run:
     averages: dict[str, WeightAverage]
     log: RunLog
     position: Position = field(default_factory=Position)
+    facts: Mapping[str, Any] = field(default_factory=dict)
     sums: dict[str, list[float]] = field(default_factory=dict)
     best: float = -math.inf
 
