@@ -105,13 +105,20 @@ class FaceFinder:
         Raises:
             InputError: the picture is not RGB of 8 bits.
         """
+        return faces_of_meshes(self.find_meshes(image, min_score=min_score, smallest=smallest))
+
+    def find_meshes(
+        self, image: RgbImage, *, min_score: float = 0.6, smallest: float = 1 / 20
+    ) -> list[tuple[float, Mesh]]:
+        """Return the score and the mesh of every face, largest first; see `find`."""
         check_picture(image)
         found = self._settled(image, self.detector.search(image, min_score=_WORTH_A_LOOK, smallest=smallest), min_score)
         if not found:
             # Faces that stand on their head or lie are rare: turned views are looked at where upright ones show none.
             turned = self.detector.search(image, min_score=_WORTH_A_LOOK, smallest=smallest, turns=_ALL_TURNS[1:])
             found = self._settled(image, turned, min_score)
-        return gather(found)
+        areas = [float(np.ptp(mesh.points[:, :2], axis=0).prod()) for _, mesh in found]
+        return [found[index] for index in np.argsort([-area for area in areas], kind="stable")]
 
     def settle(self, image: RgbImage, quad: Float[ndarray, "4 2"], detector_score: float) -> tuple[float, Mesh]:
         """Look twice, the second time where the first mesh points, and return a score and the second mesh.
@@ -188,13 +195,11 @@ def check_picture(image: RgbImage) -> None:
         raise InputError(f"image must be RGB of 8 bits with at least one pixel, got {image.dtype} {image.shape}")
 
 
-def gather(found: list[tuple[float, Mesh]]) -> Faces:
-    """Return the record of scored meshes, largest box first."""
-    boxes = _bounds([mesh.points[:, :2] for _, mesh in found])
-    order = np.argsort(-(boxes[:, 2:] - boxes[:, :2]).prod(axis=1), kind="stable")
-    meshes = [found[index][1] for index in order]
+def faces_of_meshes(found: list[tuple[float, Mesh]]) -> Faces:
+    """Return the record of scored meshes, in their order."""
+    meshes = [mesh for _, mesh in found]
     return Faces(
-        Boxes(boxes[order], np.array([found[index][0] for index in order])),
+        Boxes(_bounds([mesh.points[:, :2] for mesh in meshes]), np.array([score for score, _ in found])),
         np.array([mesh.five for mesh in meshes], np.float32).reshape(-1, 5, 2),
         np.array([mesh.points for mesh in meshes], np.float32).reshape(-1, NUM_POINTS, 3),
     )
