@@ -34,6 +34,8 @@ from limner.body.crop_training import (
 )
 from limner.body.discriminator import BodyDiscriminator, Judgement
 from limner.body.encoder import ENCODERS, HRNetEncoder, PreactResNet50, ResNet50, build_encoder
+from limner.body.foot_lock import lock_feet
+from limner.body.ground import Grounded, ground_bodies
 from limner.body.hmr import (
     HMR,
     HMR_NETWORKS,
@@ -106,6 +108,7 @@ __all__ = [
     "Corrections",
     "Crop",
     "FastSMPL",
+    "Grounded",
     "HMRConfig",
     "HRNetEncoder",
     "Judgement",
@@ -138,9 +141,11 @@ __all__ = [
     "draw_augmentation",
     "fit_keypoints",
     "geman_mcclure",
+    "ground_bodies",
     "joint_limits",
     "load_body",
     "load_pose_mixture",
+    "lock_feet",
     "mean_theta",
     "mean_theta_from_rot6d",
     "mirror_rotvec",

@@ -69,9 +69,10 @@ def bind_skin(data: BodyData, betas: Float[ndarray, "S"], rotvec: Float[ndarray,
         raise InputError("a skin needs at least one frame")
     bones = np.argsort(-data.weights, axis=1, kind="stable")[:, :_BONES]
     weights = np.take_along_axis(data.weights, bones, axis=1)
+    bones = np.where(weights > 0, bones, 0)  # glTF wants joint 0 where nothing is carried
     weights = weights / weights.sum(axis=1, keepdims=True)
     plain = np.zeros_like(data.weights)
-    np.put_along_axis(plain, bones, weights, axis=1)
+    np.add.at(plain, (np.arange(len(bones))[:, None], bones), weights)
     model = FastSMPL(data)
     shape = np.asarray(betas, np.float32)[None]
     rest, joints = model(shape, np.zeros((1, 24, 3), np.float32))

@@ -163,7 +163,7 @@ class _Scene:
         return struct.pack("<4sII", b"glTF", 2, 12 + len(chunks)) + chunks
 
     def add(self, person: SkinnedPerson) -> None:
-        """Add a person: a node that holds the skeleton and the mesh."""
+        """Add a person: a node that holds the skeleton, and one for the mesh."""
         joints = self._skeleton(person)
         offsets = np.asarray(person.joints_rest, np.float32)
         inverse_bind = np.tile(np.eye(4, dtype=np.float32), (len(offsets), 1, 1))
@@ -175,8 +175,9 @@ class _Scene:
             "skin": self._append("skins", skin),
         }
         mesh = self._append("nodes", mesh_node)
-        holder = self._append("nodes", {"name": person.name, "children": [joints[0], mesh]})
-        self._roots.append(holder)
+        holder = self._append("nodes", {"name": person.name, "children": [joints[0]]})
+        # A skinned mesh follows its joints alone; beside its skeleton, not below it, no reader can think otherwise.
+        self._roots += [holder, mesh]
         if len(person.times) > 1:
             self._animate(person, joints, mesh, holder)
 
