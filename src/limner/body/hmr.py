@@ -21,6 +21,7 @@ from scipy.sparse import csr_matrix
 from torch import Tensor, nn
 
 from limner.body.camera import project_weak
+from limner.body.crop import PERSON_PX
 from limner.body.encoder import HRNetEncoder, PreactResNet50, ResNet50, build_encoder
 from limner.body.point_encoder import PointEncoder
 from limner.body.regressor import NUM_THETA, Regressor
@@ -49,6 +50,7 @@ class HMRConfig:
         train_mean: whether the mean theta is learned with the network.
         num_iterations: corrections of the regressor.
         input_size: side of the crop in pixels.
+        person_px: the diagonal of the box of a person's joints in such a crop.
     """
 
     encoder: EncoderName = "preact-resnet50"
@@ -57,13 +59,14 @@ class HMRConfig:
     train_mean: bool = True
     num_iterations: int = 3
     input_size: int = 224
+    person_px: float = PERSON_PX
 
 
 HMR_NETWORKS = {
     "hmr-resnet50": HMRConfig(),
     "pytorch-hmr-resnet50": HMRConfig("resnet50", "bgr", turn_base=True, train_mean=False),
     "hmr-light": HMRConfig("hrnet-light"),
-    "hmr-points": HMRConfig("points-light", input_size=192),
+    "hmr-points": HMRConfig("points-light", input_size=160, person_px=128.0),
 }
 """The original (and its torch port `hmr_tf2pt.pth`), pytorch_HMR's, and two of ours for a CPU."""
 

@@ -7,7 +7,7 @@ Units: pixels counted from 0 with pixel centres at integers; a scale is a crop's
 Papers: Andriluka et al. 2014 (MPII); Lin et al. 2014 (COCO); Johnson and Everingham 2010 and 2011 (LSP).
 """
 
-from limner.data.body_samples import BodyPerson, BodySamples, BodySource, bodies_from_pose, crop_of_people
+from limner.data.body_samples import PERSON_PX, BodyPerson, BodySamples, BodySource, bodies_from_pose, crop_of_people
 from limner.data.body_sources import read_bodies
 from limner.data.celeba_maps import merge_parts, write_maps
 from limner.data.coco import read_coco, read_keypoint_json
@@ -26,10 +26,12 @@ from limner.data.show import DataReport, show
 from limner.data.silhouettes import read_silhouette, silhouette_files
 from limner.data.sources import read_samples
 from limner.data.synthetic import SyntheticPeople, SyntheticPerson
+from limner.data.synthetic_files import SyntheticReport, read_people, write_people
 from limner.data.synthetic_poses import PoseSource
 from limner.data.video_clips import PrepareOptions, read_videos
 
 __all__ = [
+    "PERSON_PX",
     "BodyPerson",
     "BodyPoses",
     "BodySamples",
@@ -47,6 +49,7 @@ __all__ = [
     "ProtocolRun",
     "SyntheticPeople",
     "SyntheticPerson",
+    "SyntheticReport",
     "bodies_from_pose",
     "crop_of_people",
     "merge_parts",
@@ -63,6 +66,7 @@ __all__ = [
     "read_lsp",
     "read_mpii",
     "read_mpii_truth",
+    "read_people",
     "read_photos",
     "read_picture",
     "read_poses",
@@ -75,4 +79,5 @@ __all__ = [
     "split_clips",
     "write_maps",
     "write_mpii_predictions",
+    "write_people",
 ]

@@ -18,7 +18,6 @@ from numpy import ndarray
 from scipy.spatial.transform import Rotation
 
 from limner.body import (
-    CROP_SIZE,
     Augmentation,
     augmented_crop,
     box_cut,
@@ -26,7 +25,7 @@ from limner.body import (
     mirror_rotvec,
     square_round_box,
 )
-from limner.data import BodyPerson
+from limner.data import PERSON_PX, BodyPerson
 from limner.pose import SKELETONS
 from limner.train.body_settings import BodyAugmentSection
 from limner.types import RgbImage
@@ -44,13 +43,20 @@ class CropRule:
 
     Attributes:
         size: side in pixels.
+        person_px: the diagonal of a person's box of joints in it.
         augment: how they are varied.
         is_bgr: blue first, as pytorch_HMR's network takes them.
     """
 
     size: int
+    person_px: float
     augment: BodyAugmentSection
     is_bgr: bool = False
+
+    @property
+    def unit(self) -> float:
+        """How much larger people are than in the published crops."""
+        return self.person_px / PERSON_PX
 
 
 @dataclass
@@ -94,7 +100,7 @@ def cut_sample(person: BodyPerson, rule: CropRule, rng: np.random.Generator | No
 
 def _published(person: BodyPerson, rule: CropRule, rng: np.random.Generator | None) -> _Cut:
     """The original's crop: the picture scaled to 150 pixels, then shifted, scaled, cut and mirrored."""
-    scale = person.scale * rule.size / CROP_SIZE
+    scale = person.scale * rule.unit
     image, keypoints, center = _near(person, scale, rule.size)
     draws = Augmentation()
     if rng is not None:
@@ -150,7 +156,7 @@ def _square(person: BodyPerson, rng: np.random.Generator | None) -> tuple[Float6
 
 def _affine(person: BodyPerson, rule: CropRule, rng: np.random.Generator | None) -> _Cut:
     """One warp from picture to crop: shifted, scaled, turned, mirrored; then recoloured and partly covered."""
-    section, unit = rule.augment, rule.size / CROP_SIZE
+    section, unit = rule.augment, rule.unit
     zoom, angle, shift, mirrored = person.scale * unit, 0.0, np.zeros(2), False
     if rng is not None:
         zoom *= float(np.exp(rng.uniform(*np.log(section.scale))))
@@ -215,7 +221,7 @@ def _recoloured(pixels: ndarray, section: BodyAugmentSection, rng: np.random.Gen
 def crop_place(person: BodyPerson, rule: CropRule) -> tuple[Float64[ndarray, "2"], float]:
     """Return the middle of a person's unvaried crop in pixels of the picture, and the crop's zoom."""
     if rule.augment.kind != "pytorch-hmr":
-        return person.center, person.scale * rule.size / CROP_SIZE
+        return person.center, person.scale * rule.unit
     low, high = _square(person, None)
     return (low + high) / 2, rule.size / float(high[0] - low[0])
 

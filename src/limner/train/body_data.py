@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from limner.data import (
     read_bodies,
     read_poses,
 )
+from limner.media import decode_image, encode_image, written_beside
 from limner.train.body_crops import CropRule, cut_sample
 from limner.train.body_settings import (
     AdversarySection,
@@ -30,6 +32,8 @@ from limner.train.body_settings import (
     BodyValidSection,
     SyntheticSection,
 )
+
+_FOLDER_OF = 1000  # people kept in one folder
 
 Drawn = tuple[Float32[ndarray, "R 23 3"], Float32[ndarray, "R 10"]]
 
@@ -40,9 +44,11 @@ class SyntheticBodies:
 
     Attributes:
         people: who draws them.
+        kept: folder in which they are kept once they are drawn; None draws them each time.
     """
 
     people: SyntheticPeople
+    kept: Path | None = None
 
     @property
     def name(self) -> str:
@@ -53,7 +59,19 @@ class SyntheticBodies:
         return len(self.people)
 
     def person(self, index: int) -> BodyPerson:
-        """Draw one of them."""
+        """Draw one of them, or read the one that was drawn before.
+
+        Raises:
+            FileProblem: a photo or a motion cannot be read, or the folder not be written.
+        """
+        if self.kept is None:
+            return self._drawn(index)
+        path = self.kept / f"{index // _FOLDER_OF:04d}" / f"{index:08d}.npz"
+        if not path.exists():
+            _keep(path, self._drawn(index))
+        return _read_kept(path)
+
+    def _drawn(self, index: int) -> BodyPerson:
         made = self.people.sample(index)
         # All joints have exact places, hidden ones and those beyond the picture too.
         keypoints = np.concatenate([made.keypoints.xy[0], np.ones((19, 1), np.float32)], 1)
@@ -62,6 +80,22 @@ class SyntheticBodies:
         center, scale = crop_of_people((shown if shown[:, 2].sum() > 2 else keypoints)[None])
         return BodyPerson(
             made.image, keypoints, center[0], float(np.nan_to_num(scale[0], nan=1.0)), None, made.rotvec, made.betas
+        )
+
+
+def _keep(path: Path, person: BodyPerson) -> None:
+    arrays = {name: getattr(person, name) for name in ("keypoints", "center", "scale", "rotvec", "betas")}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with written_beside(path) as temporary, temporary.open("wb") as file:
+        # Pictures without loss: a run that draws anew must see the same bits as one that reads.
+        np.savez(file, image=np.frombuffer(encode_image(person.image, ".png"), np.uint8), **arrays)
+
+
+def _read_kept(path: Path) -> BodyPerson:
+    with np.load(path, allow_pickle=False) as held:
+        image = decode_image(held["image"].tobytes(), str(path))
+        return BodyPerson(
+            image, held["keypoints"], held["center"], float(held["scale"]), None, held["rotvec"], held["betas"]
         )
 
 
@@ -195,12 +229,10 @@ def _synthetic(section: SyntheticSection, body: str) -> SyntheticBodies:
         garments=_folder(section.garments),
         backgrounds=_folder(section.backgrounds),
     )
-    return SyntheticBodies(people)
+    return SyntheticBodies(people, _folder(section.kept))
 
 
-def _folder(path: str) -> Any:
-    from pathlib import Path
-
+def _folder(path: str) -> Path | None:
     return Path(path) if path else None
 
 
@@ -308,7 +340,8 @@ def crops_of(config: BodyConfig, data: BodyData) -> BodyCrops:
 
 def crop_rule(config: BodyConfig) -> CropRule:
     """Return how crops of a run are cut."""
-    return CropRule(config.network.size, config.augment, is_bgr=config.network.table.channels == "bgr")
+    network = config.network
+    return CropRule(network.size, network.person_px, config.augment, is_bgr=network.table.channels == "bgr")
 
 
 def body_workers(config: BodyConfig) -> int:

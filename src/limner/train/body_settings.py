@@ -51,6 +51,8 @@ class SyntheticSection:
         motions: folder or file of motions that poses are taken from; empty for what comes with limner.
         garments: folder of pictures of clothes; empty for plain ones.
         backgrounds: folder of pictures behind the people; empty for plain ones.
+        kept: folder in which people are kept once they are drawn; empty draws them anew each time. It belongs to one
+            set of these settings.
     """
 
     count: int = 1_000_000
@@ -61,6 +63,7 @@ class SyntheticSection:
     motions: str = ""
     garments: str = ""
     backgrounds: str = ""
+    kept: str = ""
 
     def __post_init__(self) -> None:
         refuse(
@@ -198,6 +201,11 @@ class BodyNetworkSection:
     def size(self) -> int:
         """Side of the crop."""
         return self.input_size or self.table.input_size
+
+    @property
+    def person_px(self) -> float:
+        """The diagonal of a person's box of joints in the crop."""
+        return self.table.person_px * self.size / self.table.input_size
 
 
 @dataclass(frozen=True)
