@@ -20,6 +20,7 @@ from limner.face.align import (
 from limner.face.arcface import ArcFace, ir_101, ir_se50
 from limner.face.detector import FaceDetector
 from limner.face.discriminator import Discriminator
+from limner.face.embedding import FACE_EMBEDDING, FaceEmbedder, face_chip
 from limner.face.encoder import (
     Encoder,
     EncoderName,
@@ -65,6 +66,7 @@ __all__ = [
     "ALIGNED_SIDE",
     "ARCFACE_POINTS",
     "BLUR_TAPS",
+    "FACE_EMBEDDING",
     "LABELS",
     "LABEL_COLOURS",
     "UPSCALE_FACTORS",
@@ -78,6 +80,7 @@ __all__ = [
     "EqualConv2d",
     "EqualLinear",
     "FaceDetector",
+    "FaceEmbedder",
     "FaceFinder",
     "Faces",
     "FastGenerator",
@@ -108,6 +111,7 @@ __all__ = [
     "cut_quad",
     "cut_square",
     "draw_factor",
+    "face_chip",
     "face_quad",
     "face_tensor",
     "find_faces",
