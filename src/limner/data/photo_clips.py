@@ -85,7 +85,7 @@ def _keep_photo(photo: RgbImage, kept: Path, body: str, locator: Locator) -> Non
 
 
 def read_synthetic(
-    people: SyntheticPeople, count: int, cache: str | Path, *, frames: int = 3, progress: Progress | None = None
+    people: SyntheticPeople, count: int, cache: str | Path, *, frames: int = 5, progress: Progress | None = None
 ) -> list[MotionClip]:
     """Render so many made-up people, each in a few poses, and keep them.
 

@@ -33,6 +33,8 @@ _COLOURS = 0.5
 _GAIN = (0.75, 1.25)
 _SOURCE = "source.npy"
 _VERSION = 1  # raised when what is kept changes its meaning
+FRAMES_A_PHOTO = 8
+"""A photo costs two seconds to prepare, so a short clip has fewer of them."""
 FIT = 0.6
 """Least overlap of body and person mask (intersection over union) of a frame that is learned from."""
 
@@ -85,7 +87,8 @@ def _digest(clip: MotionClip, pairing: SlimPairing) -> str:
 
 def _keep(clip: MotionClip, folder: Path, pairing: SlimPairing) -> None:
     good = fitting_frames(clip)
-    photos = _spread([frame for frame in clip.sources if frame in good], pairing.photos)
+    fewer = max(1, len(good) // FRAMES_A_PHOTO)
+    photos = _spread([frame for frame in clip.sources if frame in good], min(pairing.photos, fewer))
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".painting-") as name:
