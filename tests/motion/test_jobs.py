@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -13,8 +13,10 @@ from numpy import ndarray
 
 from limner.checks import FileProblem, InputError, LimnerError
 from limner.media import open_video, read_image, read_image_rgba, read_mark
-from limner.motion import Actor, Report, imitate, jobs, swap, view
+from limner.motion import Actor, Report, head_box, imitate, jobs, swap, view
 from limner.motion.driver import Driver
+from limner.motion.frames import Shot, shoot
+from limner.records import Bodies
 
 from .conftest import SIZE_HW, WALL, standing
 
@@ -123,15 +125,17 @@ def test_results_are_marked_as_synthetic(tmp_path: Path) -> None:
     assert read_mark(tmp_path / "out.mp4") and read_mark(tmp_path / "out.png")
 
 
-def breaking(problem: BaseException) -> Callable[..., Iterator[ndarray]]:
-    """Frames that end in an error after the second."""
+def breaking(problem: BaseException) -> Callable[..., object]:
+    """A way to paint that ends in an error after the second frame."""
+    paint, calls = Actor.paint, []
 
-    def frames(self: Actor, *_: object, **__: object) -> Iterator[ndarray]:
-        for _number in range(2):
-            yield np.zeros((*self.size_hw, 3 if self.background is not None else 4), np.uint8)
-        raise problem
+    def painted(self: Actor, *args: object, **options: object) -> object:
+        calls.append(1)
+        if len(calls) > 2:
+            raise problem
+        return paint(self, *args, **options)
 
-    return frames
+    return painted
 
 
 @pytest.mark.parametrize("problem", [KeyboardInterrupt(), InputError("no"), MemoryError()])
@@ -139,7 +143,7 @@ def breaking(problem: BaseException) -> Callable[..., Iterator[ndarray]]:
 def test_nothing_is_half_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, problem: BaseException, name: str
 ) -> None:
-    monkeypatch.setattr(Actor, "imitate", breaking(problem))
+    monkeypatch.setattr(Actor, "paint", breaking(problem))
     with pytest.raises(type(problem)):
         run(tmp_path / name)
     assert list(tmp_path.iterdir()) == []
@@ -147,7 +151,7 @@ def test_nothing_is_half_written(
 
 def test_an_older_result_survives_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "out.mp4").write_bytes(b"older")
-    monkeypatch.setattr(Actor, "imitate", breaking(KeyboardInterrupt()))
+    monkeypatch.setattr(Actor, "paint", breaking(KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "out.mp4")
     assert (tmp_path / "out.mp4").read_bytes() == b"older"
@@ -162,18 +166,68 @@ def test_a_progress_that_raises_stops_the_job_cleanly(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def seen_angles(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, float]]:
+    """Where the frames are seen from, as (row, degrees), filled as they are painted."""
+    asked: list[tuple[int, float]] = []
+    shoot = jobs.shoot
+
+    def note(actor: Actor, bodies: Bodies, shots: Sequence[Shot], **options: object) -> Iterator[ndarray]:
+        asked.extend((shot.row, shot.angle_deg) for shot in shots)
+        return shoot(actor, bodies, shots, **options)
+
+    monkeypatch.setattr(jobs, "shoot", note)
+    return asked
+
+
 def test_view_turns_once_round(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[float] = []
-    turn = Actor.view
-
-    def note(self: Actor, angles_deg: ndarray, **options: float) -> Iterator[ndarray]:
-        asked.extend(angles_deg)
-        return turn(self, angles_deg, **options)
-
-    monkeypatch.setattr(Actor, "view", note)
+    asked = seen_angles(monkeypatch)
     report = view("photo.jpg", tmp_path / "out.mp4", frames=8, frame_rate=12)
-    assert report.frames == 8 and asked == [0, 45, 90, 135, 180, 225, 270, 315]
+    assert report.frames == 8 and asked == [(0, 45 * n) for n in range(8)]
     assert open_video(tmp_path / "out.mp4").frame_rate == 12
+
+
+def test_view_goes_round_a_motion(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = seen_angles(monkeypatch)
+    report = view("photo.jpg", tmp_path / "out.mp4", frames=8, motion="motion.npz")
+    assert asked == [(n, 45 * n) for n in range(FRAMES)] and report.frames_without_person == 2
+    assert open_video(tmp_path / "out.mp4").frame_rate == RATE
+
+
+def test_view_stops_the_motion_for_a_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = seen_angles(monkeypatch)
+    view("photo.jpg", tmp_path / "out_%d.png", frames=3, motion="motion.npz", moment=2 / RATE)
+    assert asked == [(0, 0), (1, 0), (2, 0), (2, 120), (2, 240), (2, 0), (3, 0)]
+    with pytest.raises(InputError, match="has 4 frames"):
+        view("photo.jpg", tmp_path / "late.mp4", motion="motion.npz", moment=5.0)
+
+
+@pytest.mark.parametrize("wrong", [{"moment": 1.0}, {"motion": "motion.npz", "angles_deg": [0.0]}])
+def test_view_refuses_what_does_not_go_together(tmp_path: Path, wrong: dict[str, object]) -> None:
+    with pytest.raises(InputError):
+        view("photo.jpg", tmp_path / "out.mp4", **wrong)
+
+
+def test_a_face_pass_sees_the_head_in_every_frame(tmp_path: Path, actor: Actor) -> None:
+    boxes: list[ndarray] = []
+
+    def paint_it_red(frame: ndarray, box: ndarray) -> ndarray:
+        boxes.append(box)
+        left, top, right, bottom = box.astype(int)
+        frame[top:bottom, left:right] = 255, 0, 0
+        return frame
+
+    run(tmp_path / "frame_%d.png", face_pass=paint_it_red)
+    frame = read_image(tmp_path / "frame_0.png")
+    reds = np.argwhere((frame == (255, 0, 0)).all(axis=2))
+    assert len(boxes) == FRAMES and len(reds) > 100
+    # The made-up person's head is a seventh of their height, above the middle of the picture.
+    assert reds[:, 0].max() < HEIGHT / 2 and 0.08 < np.ptp(reds[:, 0]) / HEIGHT < 0.25
+
+
+def test_a_face_pass_is_left_out_where_the_head_is_out_of_the_picture(actor: Actor) -> None:
+    away = replace(actor.bodies, weak_camera=np.float32([[1.0, 0.05, 3.0]]))
+    assert head_box(actor, away) is None
+    assert len(list(shoot(actor, away, [Shot(0)], face_pass=lambda *_: pytest.fail("no head")))) == 1
 
 
 def test_view_shows_given_angles(tmp_path: Path, actor: Actor) -> None:

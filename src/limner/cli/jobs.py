@@ -7,12 +7,37 @@ from typing import Annotated, Any
 
 import typer
 
-from limner.cli.choices import AsJson, Background, Body, Output, Person, Size, read_numbers, read_rate, read_words
+from limner.cli.choices import (
+    AsJson,
+    Background,
+    Body,
+    Licence,
+    Output,
+    Person,
+    Size,
+    read_numbers,
+    read_rate,
+    read_words,
+)
 from limner.cli.outcome import counted, print_json, verb, warn
 from limner.cli.progress import ProgressBar
-from limner.types import CameraStrategy
+from limner.types import CameraStrategy, PainterName
 
 Photo = Annotated[Path, typer.Argument(metavar="PHOTO", help="A photo of a person.", show_default=False)]
+Sources = Annotated[
+    list[Path] | None,
+    typer.Option("--source", help="Another photo of the same person; may be given several times.", show_default=False),
+]
+Painter = Annotated[PainterName, typer.Option(help="Who paints: composite, slim, or auto for the best that is there.")]
+Weights = Annotated[
+    str | None,
+    typer.Option(
+        help="Published weights that paint instead, such as lwgan-iper-fashion-place; need --body smpl:PATH."
+    ),
+]
+Tune = Annotated[
+    int, typer.Option("--tune", min=0, max=2000, metavar="STEPS", help="First adapt the weights to the photos.")
+]
 
 
 @verb
@@ -41,6 +66,11 @@ def imitate(
     ] = None,
     start: Annotated[float | None, typer.Option(min=0, help="First second of the motion to use.")] = None,
     end: Annotated[float | None, typer.Option(min=0, help="Second of the motion to stop at.")] = None,
+    source: Sources = None,
+    painter: Painter = "auto",
+    weights: Weights = None,
+    tune: Tune = 0,
+    licence: Licence = "any",
     as_json: AsJson = False,
 ) -> None:
     """Make the person in PHOTO move as MOTION does.
@@ -63,6 +93,11 @@ def imitate(
             frame_rate=None if rate is None else read_rate(rate),
             start=start,
             end=end,
+            sources=source or (),
+            painter=painter,
+            weights=weights,
+            tune=tune,
+            licence=licence,
             progress=progress,
         )
     _tell(report, as_json)
@@ -86,11 +121,21 @@ def view(
         typer.Option("--angles", help="Degrees round the person, such as 0,90,180, instead of a turn."),
     ] = None,
     rate: Annotated[str, typer.Option("--frame-rate", help="Frames a second, such as 30 or 30000/1001.")] = "30",
+    motion: Annotated[Path | None, typer.Option(help="Go round while the person moves, as for imitate.")] = None,
+    moment: Annotated[
+        float | None, typer.Option(min=0, help="Second at which the motion stops while the camera goes round once.")
+    ] = None,
+    source: Sources = None,
+    painter: Painter = "auto",
+    weights: Weights = None,
+    tune: Tune = 0,
+    licence: Licence = "any",
     as_json: AsJson = False,
 ) -> None:
     """Walk round the person in PHOTO.
 
-    The output is a video of a whole turn, or of the given angles; or a folder or view_%05d.png for single pictures.
+    The output is a video of a whole turn, of the given angles, or of a motion seen from all sides; or a folder or
+    view_%05d.png for single pictures.
     """
     from limner import api
 
@@ -106,6 +151,13 @@ def view(
             elevation_deg=elevation,
             angles_deg=read_numbers(angles),
             frame_rate=read_rate(rate),
+            motion=motion,
+            moment=moment,
+            sources=source or (),
+            painter=painter,
+            weights=weights,
+            tune=tune,
+            licence=licence,
             progress=progress,
         )
     _tell(report, as_json)
@@ -129,6 +181,11 @@ def swap(
     background: Background = None,
     motion: Annotated[Path | None, typer.Option(help="Let the result move, as for imitate.")] = None,
     body: Body = "free",
+    source: Sources = None,
+    painter: Painter = "auto",
+    weights: Weights = None,
+    tune: Tune = 0,
+    licence: Licence = "any",
     as_json: AsJson = False,
 ) -> None:
     """Dress the person in PHOTO in what the person in CLOTHES wears.
@@ -149,6 +206,11 @@ def swap(
             background=background,
             motion=motion,
             body=body,
+            sources=source or (),
+            painter=painter,
+            weights=weights,
+            tune=tune,
+            licence=licence,
             progress=progress,
         )
     _tell(report, as_json)

@@ -14,6 +14,7 @@ from limner.motion.discriminator import DiscriminatorConfig, GlobalLocalDiscrimi
 from limner.motion.driver import Driver, read_driver
 from limner.motion.face_features import FACE_SIZE_HW, SphereFace
 from limner.motion.flow import warp
+from limner.motion.frames import FacePass, head_box
 from limner.motion.generator import (
     PUBLISHED_GENERATOR,
     SLIM_GENERATOR,
@@ -30,7 +31,9 @@ from limner.motion.model_files import PUBLISHED, import_weights
 from limner.motion.parts import PARTS
 from limner.motion.photo import resize_photo
 from limner.motion.published import PublishedOptions, PublishedPainter
+from limner.motion.published_actor import PublishedActor, load_published_painter
 from limner.motion.recovery import DrawnBody, NetworkInputs, recover_flow, recover_from_maps
+from limner.motion.several import join_photos
 from limner.motion.slim import (
     SLIM_HW,
     SLIM_WEIGHTS,
@@ -56,6 +59,7 @@ __all__ = [
     "DiscriminatorConfig",
     "DrawnBody",
     "Driver",
+    "FacePass",
     "GatedInpainter",
     "GeneratorConfig",
     "GlobalLocalDiscriminator",
@@ -63,6 +67,7 @@ __all__ = [
     "NetworkInputs",
     "Painting",
     "PatchDiscriminator",
+    "PublishedActor",
     "PublishedOptions",
     "PublishedPainter",
     "Report",
@@ -74,9 +79,12 @@ __all__ = [
     "crop_boxes",
     "fill_background",
     "has_area",
+    "head_box",
     "imitate",
     "import_weights",
     "init_published",
+    "join_photos",
+    "load_published_painter",
     "read_driver",
     "recover_flow",
     "recover_from_maps",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
@@ -25,9 +25,12 @@ from limner.media import (
     read_motion,
     write_image,
 )
-from limner.motion.actor import Actor
+from limner.motion.casting import Casting, cast, cast_giver, dress, rehearse
 from limner.motion.driver import Driver, Progress, read_driver
-from limner.types import CameraStrategy
+from limner.motion.frames import FacePass, Shot, round_a_moment, round_the_motion, shoot
+from limner.motion.personal import Player
+from limner.records import Bodies
+from limner.types import CameraStrategy, LicenceName, PainterName
 
 THREADS = 2
 """Bands of a frame drawn side by side."""
@@ -68,6 +71,12 @@ def imitate(
     frame_rate: Fraction | float | None = None,
     start: float | None = None,
     end: float | None = None,
+    sources: Sequence[str | Path] = (),
+    painter: PainterName = "auto",
+    weights: str | None = None,
+    tune: int = 0,
+    licence: LicenceName = "any",
+    face_pass: FacePass | None = None,
     progress: Progress | None = None,
 ) -> Report:
     """Make the person of a photo move as a video or a motion file does.
@@ -85,6 +94,12 @@ def imitate(
         frame_rate: of the result; by default the driver's.
         start: second of the motion to begin with; by default its first.
         end: second to stop before; by default after the last.
+        sources: more photos of the same person, from other sides.
+        painter: "composite", "slim", or "auto" for the best that is there; see `Actor.prepare`.
+        weights: the name of imported published weights that paint instead; they need `body` "smpl:PATH".
+        tune: steps by which those weights are first adapted to the photos; the result is kept on disk.
+        licence: commercial refuses weights that are not known to allow commercial use.
+        face_pass: repairs the face of every frame; see `limner.motion.FacePass`.
         progress: called with (done, total, what).
 
     Raises:
@@ -93,11 +108,13 @@ def imitate(
     begun = time.monotonic()
     check_video_output(output, alpha=background == "transparent")
     _check_motion(motion)
-    actor = Actor.prepare(photo, person=person, size=size, background=background, body=body)
+    casting = Casting(size, background, body, painter, weights, tune, licence)
+    actor = cast(photo, casting, person=person, sources=sources)
     driver = read_driver(
         motion, person=driver_person, body=body, frame_rate=frame_rate, start=start, end=end, progress=progress
     )
-    return _film(actor, driver, output, camera, begun, progress)
+    film = _Film(output, driver.frame_rate, begun, face_pass, progress)
+    return film.follow(actor, driver, camera, casting)
 
 
 def _check_motion(motion: str | Path) -> None:
@@ -111,16 +128,62 @@ def _check_motion(motion: str | Path) -> None:
         read_keypoints(motion)
 
 
-def _film(
-    actor: Actor, driver: Driver, output: str | Path, camera: CameraStrategy, begun: float, progress: Progress | None
-) -> Report:
-    warnings = list(actor.warnings)
-    if driver.frames_without_person:
-        warnings.append(f"{driver.frames_without_person} frames of the driver show nobody and were bridged")
-    frames = actor.imitate(driver.motion, camera=camera, threads=THREADS)
-    drawn_in = time.monotonic()
-    count = _write(output, frames, driver.frame_rate, len(driver.motion), progress, sound_from=driver.sound_from)
-    return _report(output, count, drawn_in, begun, warnings, driver.frames_without_person)
+@dataclass(frozen=True)
+class _Film:
+    """What all films have in common.
+
+    Attributes:
+        output: the file or pattern.
+        frame_rate: frames a second.
+        begun: when the job was.
+        face_pass: as in `imitate`.
+        progress: as in `imitate`.
+        elevation_deg: how far the views come from above.
+    """
+
+    output: str | Path
+    frame_rate: Fraction | float
+    begun: float
+    face_pass: FacePass | None
+    progress: Progress | None
+    elevation_deg: float = 0.0
+
+    def follow(
+        self,
+        actor: Player,
+        driver: Driver,
+        camera: CameraStrategy,
+        casting: Casting,
+        shots: Callable[[int], list[Shot]] | None = None,
+    ) -> Report:
+        """Film a motion; `shots` says from where, by its number of frames: by default from the photo's place."""
+        placed = actor.place(driver.motion, camera)
+        order = [Shot(row) for row in range(len(placed))] if shots is None else shots(len(placed))
+        # Sound fits only frames that run as the driver does.
+        sound = driver.sound_from if len(order) == len(placed) else None
+        missing = driver.frames_without_person
+        more = [f"{missing} frames of the driver show nobody and were bridged"] if missing else []
+        return self.shoot(actor, placed, order, casting, warnings=more, bridged=missing, sound_from=sound)
+
+    def shoot(
+        self,
+        actor: Player,
+        bodies: Bodies,
+        shots: Sequence[Shot],
+        casting: Casting,
+        *,
+        warnings: Sequence[str] = (),
+        bridged: int = 0,
+        sound_from: Path | None = None,
+    ) -> Report:
+        """Film placed bodies."""
+        actor = rehearse(actor, casting, bodies, self.progress)
+        drawn_in = time.monotonic()
+        frames = shoot(
+            actor, bodies, shots, elevation_deg=self.elevation_deg, face_pass=self.face_pass, threads=THREADS
+        )
+        count = _write(self.output, frames, self.frame_rate, len(shots), self.progress, sound_from=sound_from)
+        return _report(self.output, count, drawn_in, self.begun, [*actor.warnings, *warnings], bridged)
 
 
 def _report(
@@ -163,14 +226,22 @@ def view(
     elevation_deg: float = 0.0,
     angles_deg: Iterable[float] | None = None,
     frame_rate: Fraction | float = 30,
+    motion: str | Path | None = None,
+    moment: float | None = None,
+    sources: Sequence[str | Path] = (),
+    painter: PainterName = "auto",
+    weights: str | None = None,
+    tune: int = 0,
+    licence: LicenceName = "any",
+    face_pass: FacePass | None = None,
     progress: Progress | None = None,
 ) -> Report:
-    """Show the person of a photo from all sides.
+    """Show the person of a photo from all sides, standing or in motion.
 
     Args:
         photo: a picture of the person.
         output: a video, a folder or a pattern of pictures.
-        frames: how many, for one whole turn.
+        frames: how many make one whole turn.
         size: longer side of the frames, 256 to 1024; by default the photo's.
         person: which person, counted from the largest.
         background: None for the photo's own, a colour, a picture file, or "transparent".
@@ -178,20 +249,45 @@ def view(
         elevation_deg: how far the view comes from above.
         angles_deg: the angles to show instead of a whole turn, in degrees; 90 turns the front to the picture's right.
         frame_rate: of a video.
+        motion: let the camera go round while the person moves, at the motion's own frame rate.
+        moment: second of the motion at which it stops, the camera goes round once, and the motion goes on.
+        sources: more photos of the same person, from other sides.
+        painter: "composite", "slim", or "auto" for the best that is there; see `Actor.prepare`.
+        weights: the name of imported published weights that paint instead; they need `body` "smpl:PATH".
+        tune: steps by which those weights are first adapted to the photos; the result is kept on disk.
+        licence: commercial refuses weights that are not known to allow commercial use.
+        face_pass: repairs the face of every frame; see `limner.motion.FacePass`.
         progress: called with (done, total, what).
+
+    Raises:
+        LimnerError: with one sentence, whatever is wrong with the inputs or the output; nothing is half written.
     """
     begun = time.monotonic()
     check_video_output(output, alpha=background == "transparent")
-    angles = (
-        np.linspace(0, 360, max(frames, 0), endpoint=False) if angles_deg is None else np.array([*angles_deg], float)
-    )
-    if len(angles) == 0 or not np.isfinite(angles).all():
+    if frames < 1:
+        raise InputError(f"a turn needs at least one frame, got {frames}")
+    if motion is not None:
+        _check_motion(motion)
+        if angles_deg is not None:
+            raise InputError("the camera goes round a motion by itself: leave the angles out")
+    elif moment is not None:
+        raise InputError("a moment is one of a motion: give the motion too")
+    angles = [360 * step / frames for step in range(frames)] if angles_deg is None else [*map(float, angles_deg)]
+    if not angles or not np.isfinite(angles).all():
         raise InputError("angles must be at least one finite number of degrees")
-    actor = Actor.prepare(photo, person=person, size=size, background=background, body=body)
-    drawn_in = time.monotonic()
-    pictures = actor.view(angles, elevation_deg=elevation_deg, threads=THREADS)
-    count = _write(output, pictures, frame_rate, len(angles), progress)
-    return _report(output, count, drawn_in, begun, list(actor.warnings))
+    casting = Casting(size, background, body, painter, weights, tune, licence)
+    actor = cast(photo, casting, person=person, sources=sources)
+    if motion is None:
+        film = _Film(output, frame_rate, begun, face_pass, progress, elevation_deg)
+        return film.shoot(actor, actor.bodies, [Shot(0, angle) for angle in angles], casting)
+    driver = read_driver(motion, body=body, progress=progress)
+    film = _Film(output, driver.frame_rate, begun, face_pass, progress, elevation_deg)
+    stop = None if moment is None else round(moment * driver.frame_rate)
+
+    def shots(count: int) -> list[Shot]:
+        return round_the_motion(count, frames) if stop is None else round_a_moment(count, stop, frames)
+
+    return film.follow(actor, driver, "smooth", casting, shots)
 
 
 def swap(
@@ -206,6 +302,12 @@ def swap(
     background: str | Path | None = None,
     motion: str | Path | None = None,
     body: str = "free",
+    sources: Sequence[str | Path] = (),
+    painter: PainterName = "auto",
+    weights: str | None = None,
+    tune: int = 0,
+    licence: LicenceName = "any",
+    face_pass: FacePass | None = None,
     progress: Progress | None = None,
 ) -> Report:
     """Dress the person of one photo in the clothes of another's.
@@ -221,7 +323,16 @@ def swap(
         background: None for the photo's own, a colour, a picture file, or "transparent".
         motion: let the result move, as in `imitate`.
         body: "free" or "smpl:PATH".
+        sources: more photos of who is dressed.
+        painter: "composite", "slim", or "auto" for the best that is there; see `Actor.prepare`.
+        weights: the name of imported published weights that paint instead; they need `body` "smpl:PATH".
+        tune: steps by which those weights are first adapted to the photos; the result is kept on disk.
+        licence: commercial refuses weights that are not known to allow commercial use.
+        face_pass: repairs the face of every frame; see `limner.motion.FacePass`.
         progress: called with (done, total, what).
+
+    Raises:
+        LimnerError: with one sentence, whatever is wrong with the inputs or the output; nothing is half written.
     """
     begun = time.monotonic()
     if motion is None:
@@ -229,11 +340,14 @@ def swap(
     else:
         check_video_output(output, alpha=background == "transparent")
         _check_motion(motion)
-    wearer = Actor.prepare(photo, person=person, size=size, background=background, body=body)
-    giver = Actor.prepare(clothes, person=clothes_person, background="white", body=body)
-    actor = replace(wearer.swap(giver, parts), warnings=(*wearer.warnings, *giver.warnings))
+    casting = Casting(size, background, body, painter, weights, tune, licence)
+    wearer = cast(photo, casting, person=person, sources=sources)
+    actor = dress(wearer, cast_giver(clothes, wearer, casting, person=clothes_person), parts)
     if motion is not None:
-        return _film(actor, read_driver(motion, body=body, progress=progress), output, "smooth", begun, progress)
+        driver = read_driver(motion, body=body, progress=progress)
+        film = _Film(output, driver.frame_rate, begun, face_pass, progress)
+        return film.follow(actor, driver, "smooth", casting)
+    actor = rehearse(actor, casting, actor.bodies, progress)
     drawn_in = time.monotonic()
-    write_image(output, actor.frame(actor.paint(actor.bodies, threads=THREADS)))
+    write_image(output, next(shoot(actor, actor.bodies, [Shot(0)], face_pass=face_pass, threads=THREADS)))
     return _report(output, 1, drawn_in, begun, list(actor.warnings))

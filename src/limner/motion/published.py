@@ -7,8 +7,9 @@ Source: Liu et al. 2019; svip-lab/impersonator `models/{imitator,viewer,swapper}
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -159,9 +160,18 @@ class PublishedPainter:
         body = _checked_body(body)
         picture = torch.from_numpy(image.astype(np.float32) / 255 * 2 - 1).permute(2, 0, 1)[None].contiguous()
         drawn = self.draw(self.vertices(body), body[:_CAMERA], image.shape[0])
-        seen = 1 - erode(drawn.background, self.options.person_erosion)
-        features = self.generator.encode_source(torch.cat([picture * seen, drawn.condition], dim=1))
-        return PreparedPerson(picture, body, drawn, features, self._fill(picture, drawn))
+        return PreparedPerson(picture, body, drawn, self._encode(picture, drawn), self._fill(picture, drawn))
+
+    @torch.no_grad()
+    def read_again(self, person: PreparedPerson) -> PreparedPerson:
+        """Let this painter's source stream read a photo that another painter prepared; its background stays."""
+        return replace(person, features=self._encode(person.image, person.drawn))
+
+    def with_generator(self, generator: LiquidWarpingGenerator) -> PublishedPainter:
+        """The same painter with another generator, such as a personalised one."""
+        painter = copy.copy(self)
+        painter.generator = generator.eval()
+        return painter
 
     def imitate(
         self,
@@ -222,7 +232,7 @@ class PublishedPainter:
         face_kept = np.isin(part_of_face(self.labels), np.asarray(kept_parts, dtype=np.int64))
         kept, taken = self._split_pixels(person.drawn, face_kept)
         from_other, from_self = self.swap_flows(person, other, kept_parts)
-        warped = self._warp(other.image, from_other) * taken + self._warp(person.image, from_self) * kept
+        warped = self.warp(other.image, from_other) * taken + self.warp(person.image, from_self) * kept
         inputs = torch.cat([warped, person.drawn.condition], dim=1)
         sources = [(other.features, from_other), (person.features, from_self)]
         painting = self.generator.transfer(inputs, sources)
@@ -265,8 +275,15 @@ class PublishedPainter:
         """Return the body's posed points: metres, camera axes, about the model's origin."""
         return self._pose(body[None, _POSED:], body[_CAMERA:_POSED].reshape(1, 24, 3))[0][0]
 
-    def _warp(self, image: Tensor, flow: Tensor) -> Tensor:
-        return warp(image, flow, align_corners=self.generator.config.align_corners)
+    def warp(
+        self, image: Float[Tensor, "1 C H W"], source_from_target: Float[Tensor, "1 h w 2"]
+    ) -> Float[Tensor, "1 C h w"]:
+        """Sample a picture by a flow as this generator was trained to see it."""
+        return warp(image, source_from_target, align_corners=self.generator.config.align_corners)
+
+    def _encode(self, picture: Tensor, drawn: DrawnBody) -> SourceFeatures:
+        seen = 1 - erode(drawn.background, self.options.person_erosion)
+        return self.generator.encode_source(torch.cat([picture * seen, drawn.condition], dim=1))
 
     def _fill(self, picture: Tensor, drawn: DrawnBody) -> Tensor:
         known = erode(drawn.background, self.options.background_erosion)
@@ -301,7 +318,7 @@ class PublishedPainter:
         flows = [self._flow(one, target, None if owner is None else owner == n) for n, one in enumerate(people)]
         # Whose faces the frame does not show has nothing to say.
         shown = [n for n, flow in enumerate(flows) if n == 0 or bool((flow > NOWHERE).any())]
-        warped = torch.stack([self._warp(people[n].image, flows[n]) for n in shown]).sum(dim=0)
+        warped = torch.stack([self.warp(people[n].image, flows[n]) for n in shown]).sum(dim=0)
         inputs = torch.cat([warped, target.condition], dim=1)
         painting = self.generator.transfer(inputs, [(people[n].features, flows[n]) for n in shown])
         picture = painting.over(people[0].background)

@@ -1,0 +1,115 @@
+"""One person in several photos: each place of the body is taken from the photo that shows it best.
+
+Between photos the choice changes over a few centimetres of skin. Other photos' colours are brought to the first one's,
+as far as both show the same places. Photos whose clothes differ too much to be one person's give a warning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import cv2
+import numpy as np
+from jaxtyping import Float32
+from numpy import ndarray
+
+from limner.body import BodyData
+from limner.checks import InputError
+from limner.motion.actor import Actor
+from limner.motion.painter import Layer
+from limner.motion.surface import mesh_edges, sample_points, spread_on_mesh
+from limner.motion.texture import Appearance
+from limner.motion.unseen import part_kinds
+
+EASE_M = 0.03
+"""Over about this much skin one photo takes over from another."""
+FIRST_FAVOUR = 0.1
+"""What the first photo is given ahead: where two show a place about as well, it is the first one's."""
+SHARPNESS = 0.06
+TRUSTED = 0.5
+FEWEST_PLACES = 60
+"""Places that two photos must both show before their light is compared."""
+MOST_GAIN = 1.3
+CLOTHES_DISTANCE = 34.0
+"""Lab distance between the median colours of trunk or legs, in two photos, that one outfit hardly reaches."""
+_CLOTHES = ("torso", "leg")
+
+
+def photo_shares(body: BodyData, shown: Float32[ndarray, "N V"]) -> Float32[ndarray, "N V"]:
+    """Choose the photo for each vertex.
+
+    Args:
+        body: the body model.
+        shown: how well each photo shows each vertex, 0 to 1.
+
+    Returns:
+        The share of each photo; they add up to 1.
+    """
+    edges = mesh_edges(body.faces)
+    length = np.linalg.norm(body.v_template[edges[:, 0]] - body.v_template[edges[:, 1]], axis=1)
+    stiffness = (EASE_M / np.maximum(length, 0.1 * EASE_M)) ** 2
+    eased = spread_on_mesh(shown.T, np.ones(shown.shape[1]), edges, stiffness, rest=0.0).T
+    eased[0] += FIRST_FAVOUR
+    weight = np.exp((eased - eased.max(axis=0)) / SHARPNESS)
+    return (weight / weight.sum(axis=0)).astype(np.float32)
+
+
+def join_photos(actors: Sequence[Actor]) -> Actor:
+    """Make one actor of several photos of a person; body, place and background are the first one's.
+
+    Args:
+        actors: one for each photo, prepared with the same body model, none of them swapped or joined before.
+
+    Raises:
+        InputError: no photos, body models that differ, or an actor of several photos.
+    """
+    if not actors or len({actor.body.name for actor in actors}) != 1:
+        raise InputError("several photos of a person need one body model, and at least one photo")
+    if any(len(actor.layers) != 1 for actor in actors):
+        raise InputError("an actor of several photos cannot be joined with others")
+    looks = [actor.layers[0].appearance for actor in actors]
+    shown = np.stack([look.seen * np.clip(look.facing, 0, 1) for look in looks])
+    shares = photo_shares(actors[0].body, shown)
+    looks = [looks[0], *(_in_first_light(look, looks[0]) for look in looks[1:])]
+    layers = tuple(Layer(look, share) for look, share in zip(looks, shares, strict=True))
+    warnings = [warning for actor in actors for warning in actor.warnings]
+    warnings += different_clothes(actors[0].body, [actor.layers[0].appearance for actor in actors])
+    return replace(actors[0], layers=layers, warnings=tuple(dict.fromkeys(warnings)))
+
+
+def different_clothes(body: BodyData, looks: Sequence[Appearance]) -> Iterator[str]:
+    """Say which photos seem to show somebody in other clothes than the first: the trunk's and legs' colours."""
+    kinds = part_kinds(body)
+    first = [_colour_of(looks[0], kinds == kind) for kind in _CLOTHES]
+    for number, look in enumerate(looks[1:], start=2):
+        others = [_colour_of(look, kinds == kind) for kind in _CLOTHES]
+        pairs = [(a, b) for a, b in zip(first, others, strict=True) if a is not None and b is not None]
+        if pairs and max(np.linalg.norm(a - b) for a, b in pairs) > CLOTHES_DISTANCE:
+            yield (
+                f"photo {number} seems to show another person or other clothes than the first: "
+                "give photos of one person in one outfit"
+            )
+
+
+def _colour_of(look: Appearance, members: ndarray) -> Float32[ndarray, "3"] | None:
+    """Median Lab colour of the places that a photo shows."""
+    places = members & (look.seen * look.facing > TRUSTED)
+    if places.sum() < FEWEST_PLACES:
+        return None
+    colours = sample_points(look.colour, look.figure.points[places]).astype(np.float32) / 255
+    return np.median(cv2.cvtColor(colours[None], cv2.COLOR_RGB2LAB)[0], axis=0)
+
+
+def _in_first_light(look: Appearance, first: Appearance) -> Appearance:
+    """Scale a photo's colours so that what both photos show is as light as in the first."""
+    both = np.minimum(look.seen, first.seen) > TRUSTED
+    if both.sum() < FEWEST_PLACES:
+        return look
+    own, wanted = (
+        np.median(sample_points(one.colour, one.figure.points[both]).astype(np.float32), axis=0)
+        for one in (look, first)
+    )
+    gain = np.clip((wanted + 1) / (own + 1), 1 / MOST_GAIN, MOST_GAIN)
+    colour, atlas = (np.clip(image * gain, 0, 255).astype(np.uint8) for image in (look.colour, look.atlas))
+    return replace(look, colour=colour, atlas=atlas)
