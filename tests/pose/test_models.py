@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from limner.checks import FileProblem, InputError, WeightsError
+from limner.people import People
 from limner.pose import (
     PUBLISHED,
     HeatmapPredictor,
@@ -152,38 +153,62 @@ def test_predictor_by_name(tiny, picture):
 
 
 class TwoWalkers:
-    """A predictor of two people who pass one another; the second is away for three frames."""
+    """A predictor of two people who pass one another; the second is away for three frames, and comes later."""
 
     network = None
     native_skeleton = skeleton = "coco17"
 
     def __init__(self):
-        self.frame = 0
-        self.locator = self
+        self.searches, self.looks, self.locator = [], 0, self
 
     def locate(self, frame):
-        self.frame = int(frame[0, 0, 0])
-        return self
+        self.searches.append(int(frame[0, 0, 0]))
+        return People(self.boxes(frame), self.predict(frame, None), tuple(self.places(frame)))
 
-    @property
-    def regions(self):
-        return [None, None]
+    def boxes(self, frame):
+        return Boxes(np.tile(np.float32([0, 0, 9, 9]), (len(self.places(frame)), 1)), np.ones(len(self.places(frame))))
+
+    def places(self, frame):
+        """Who is in a frame: 0 always, 1 from frame 2 on but not from 20 to 22."""
+        number = int(frame[0, 0, 0])
+        return [0] if number < 2 or 20 <= number < 23 else [1, 0] if number % 2 else [0, 1]
 
     def predict(self, frame, people, skeleton=None):
-        shape = np.random.default_rng(1).uniform(0, 100, (17, 2))
-        left, right = shape + np.array([10 * self.frame, 0]), shape[::-1] + np.array([400 - 10 * self.frame, 15])
-        both = [right, left] if self.frame % 2 else [left, right]
-        both = [left] if 5 <= self.frame < 8 else both
-        return Keypoints(np.stack(both), np.ones((len(both), 17)), "coco17")
+        xy = np.concatenate([self.joints(frame, who) for who in self.places(frame)])
+        return Keypoints(xy, np.ones(xy.shape[:2]), "coco17")
+
+    def joints(self, frame, who):
+        number, shape = int(frame[0, 0, 0]), np.random.default_rng(1).uniform(0, 100, (17, 2))
+        moved = shape + np.array([10 * number, 0]) if who == 0 else shape[::-1] + np.array([400 - 10 * number, 15])
+        return moved[None]
+
+    def follow(self, frame, region):
+        self.looks += 1
+        there = region in self.places(frame)
+        return (Keypoints(self.joints(frame, region), np.ones((1, 17)), "coco17"), region) if there else None
 
 
-def test_people_keep_their_numbers():
-    tracker = PeopleTracker(TwoWalkers())
-    for frame in range(30):
-        seen = dict(tracker.update(np.full((4, 4, 3), frame, np.uint8)))
-        assert sorted(seen) == ([0] if 5 <= frame < 8 else [0, 1])
-        shape = np.random.default_rng(1).uniform(0, 100, (17, 2))
-        np.testing.assert_allclose(seen[0].xy[0], shape + np.array([10 * frame, 0]), rtol=1e-5)
+def walked(frame_rate, count=42):
+    walkers = TwoWalkers()
+    frames = [np.full((4, 4, 3), number, np.uint8) for number in range(count)]
+    return walkers, frames, list(PeopleTracker(walkers, frame_rate=frame_rate).track(iter(frames)))
+
+
+@pytest.mark.parametrize("frame_rate", [10, 30, 60])
+def test_people_keep_their_numbers_and_appear_when_they_come(frame_rate):
+    walkers, frames, seen = walked(frame_rate)
+    assert len(seen) == len(frames)
+    for frame, people in zip(frames, seen, strict=True):
+        assert sorted(people) == sorted(walkers.places(frame))
+        for who, keypoints in people.items():
+            np.testing.assert_allclose(keypoints.xy, walkers.joints(frame, who), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("frame_rate", "searches"), [(10, [0, 5, 10, 15, 20, 25, 30, 35, 40, 41]), (60, [0, 15, 20, 35, 41])]
+)
+def test_pictures_are_searched_now_and_then(frame_rate, searches):
+    assert walked(frame_rate)[0].searches == searches
 
 
 def test_openpose_drawing_is_black_but_for_the_skeleton():

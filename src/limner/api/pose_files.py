@@ -153,9 +153,10 @@ class _PoseJob:
         return len(frames)
 
     def _everybody(self, source: Source) -> Iterator[dict[int, Keypoints]]:
-        video, tracker = open_video(source.path), PeopleTracker(self._predictor)
-        for index, image in enumerate(video.frames()):
-            yield dict(tracker.update(image))
+        video = open_video(source.path)
+        tracker = PeopleTracker(self._predictor, frame_rate=float(video.frame_rate))
+        for index, people in enumerate(tracker.track(video.frames())):
+            yield people
             self._tell(index, video.num_frames, source)
 
     def _one_person(self, source: Source, person: int) -> Iterator[dict[int, Keypoints]]:

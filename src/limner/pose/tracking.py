@@ -1,12 +1,13 @@
 """Everybody in a video, with a number that each person keeps.
 
-The locator searches the picture now and then; in between, each person is looked for where the last joints were. Who
-is who is settled by the likeness of skeletons (OKS with one spread for all joints) and the overlap of boxes.
+The locator searches the picture a few times a second; in between, each person is looked for where the last joints were.
+Whoever a search finds anew is followed back through the frames since the one before, so nobody appears late. Who is who
+is settled by the likeness of skeletons (OKS with one spread for all joints) and the overlap of boxes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +20,8 @@ from limner.pose.predictor import PosePredictor
 from limner.records import Boxes, Keypoints
 from limner.types import RgbImage
 
-_SEARCH_EVERY = 5  # frames between two searches of the whole picture
+_SEARCHES = 3.0  # of the whole picture in a second of film
+_FEWEST_BETWEEN, _MOST_BETWEEN = 5, 15  # frames from one search to the next; all are held in memory
 _FORGET_AFTER = 30  # frames without a person after which the number is not given again
 _ALIKE = 0.15  # least likeness of one person in two frames
 _ALIKE_PER_FRAME = 0.9  # ... and how it falls with every frame that lies between
@@ -31,93 +33,163 @@ _SAME = 0.6  # likeness of two people of one frame above which they are one
 
 
 @dataclass
-class _Track:
-    number: int
+class _Sighting:
+    """Somebody in a frame, and where the locator is to look next."""
+
     keypoints: Keypoints
     region: Region | None
+
+
+@dataclass
+class _Track:
+    number: int
+    last: _Sighting
     missed: int = 0
 
 
+@dataclass
+class _Frame:
+    """A frame that waits for the next search, with who is known to be in it."""
+
+    image: RgbImage
+    people: dict[int, Keypoints]
+
+
 class PeopleTracker:
-    """Follows everybody through a video, frame by frame."""
+    """Follows everybody through a video."""
 
-    def __init__(self, predictor: PosePredictor) -> None:
+    def __init__(self, predictor: PosePredictor, *, frame_rate: float = 30.0) -> None:
         self._predictor = predictor
+        self._every = int(np.clip(round(frame_rate / _SEARCHES), _FEWEST_BETWEEN, _MOST_BETWEEN))
         self._tracks: list[_Track] = []
-        self._count = self._since_search = 0
+        self._count = 0
 
-    def update(self, frame: RgbImage) -> list[tuple[int, Keypoints]]:
-        """Return who is in the next frame: the number of each person, and one row of joints in the network's skeleton.
+    def track(self, frames: Iterable[RgbImage]) -> Iterator[dict[int, Keypoints]]:
+        """Yield who is in each frame: by number, one row of joints in the network's skeleton.
 
-        Numbers count from 0 in the order in which people appear, the largest first, and are never given again.
+        Numbers count from 0 in the order in which people appear, the largest first, and are never given again. Answers
+        come up to fifteen frames late.
 
         Raises:
-            InputError: the frame is no RGB picture of 8 bits.
+            InputError: a frame is no RGB picture of 8 bits.
         """
-        may_follow = self._tracks and self._since_search < _SEARCH_EVERY and not any(t.missed for t in self._tracks)
-        found = self._follow(frame) if may_follow else None
-        if found is not None:
-            self._since_search += 1
-        else:
-            self._since_search = 0
-            found = self._search(frame)
-        return self._settle(*found)
+        waiting: list[_Frame] = []
+        is_first = True
+        for image in frames:
+            people, somebody_is_lost = self._follow(image)
+            waiting.append(_Frame(image, people))
+            if is_first or somebody_is_lost or len(waiting) >= self._every:
+                yield from self._resolve(waiting)
+                waiting, is_first = [], False
+        if waiting:
+            yield from self._resolve(waiting)
 
-    def _search(self, frame: RgbImage) -> tuple[Keypoints, Sequence[Region | None]]:
-        people = self._predictor.locator.locate(frame)
-        found = self._predictor.predict(frame, people, skeleton=self._predictor.native_skeleton)
-        return found, people.regions
+    def _follow(self, image: RgbImage) -> tuple[dict[int, Keypoints], bool]:
+        """Look where everybody was a frame ago; return who is there, and whether somebody no longer is."""
+        present = [track for track in self._tracks if not track.missed]
+        seen = self._look(image, [track.last for track in present])
+        # Two who are followed into one place are one; the surer keeps the number.
+        rows = [sighting.keypoints for sighting in seen if sighting is not None]
+        kept = {id(rows[place]) for place in _distinct(rows)}
+        people = {}
+        for track, sighting in zip(present, seen, strict=True):
+            if sighting is not None and id(sighting.keypoints) in kept:
+                track.last, people[track.number] = sighting, sighting.keypoints
+        for track in self._tracks:
+            track.missed += track.number not in people
+        return people, len(people) < len(present)
 
-    def _follow(self, frame: RgbImage) -> tuple[Keypoints, Sequence[Region | None]] | None:
-        """Look where everybody was; None where somebody is lost."""
+    def _look(self, image: RgbImage, where: Sequence[_Sighting]) -> list[_Sighting | None]:
+        """Look for people where they were in the frame before or after; None for those who are not there."""
         if self._predictor.network is None:
-            return self._follow_regions(frame)
-        boxes = np.stack([_box(track.keypoints) for track in self._tracks])
-        found = self._predictor.predict(frame, Boxes(boxes, np.ones(len(boxes))))
-        return (found, [None] * len(found)) if (found.score.mean(axis=1) >= _SURE).all() else None
+            return [self._look_at(image, sighting.region) for sighting in where]
+        if not where:
+            return []
+        boxes = np.stack([_box(sighting.keypoints) for sighting in where])
+        found = self._predictor.predict(image, Boxes(boxes, np.ones(len(boxes))))
+        is_there = found.score.mean(axis=1) >= _SURE
+        return [_Sighting(found[[row]], None) if there else None for row, there in enumerate(is_there)]
 
-    def _follow_regions(self, frame: RgbImage) -> tuple[Keypoints, Sequence[Region | None]] | None:
-        rows, regions = [], []
-        for track in self._tracks:
-            seen = None if track.region is None else self._predictor.locator.follow(frame, track.region)
-            if seen is None:
-                return None
-            rows.append(seen[0])
-            regions.append(seen[1])
-        return Keypoints.of_clip(rows)[0], regions
+    def _look_at(self, image: RgbImage, region: Region | None) -> _Sighting | None:
+        found = None if region is None else self._predictor.locator.follow(image, region)
+        return None if found is None else _Sighting(*found)
 
-    def _settle(self, found: Keypoints, regions: Sequence[Region | None]) -> list[tuple[int, Keypoints]]:
-        """Match the people found with those known, and number the new ones."""
-        people = [(found[[row]], regions[row]) for row in _distinct(found)]
-        matched = self._matched([keypoints for keypoints, _ in people])
+    def _resolve(self, waiting: list[_Frame]) -> Iterator[dict[int, Keypoints]]:
+        """Search the last waiting frame, follow those who are new there backwards, and answer for all frames."""
+        last = waiting[-1]
+        found = self._search(last.image)
+        present = [track for track in self._tracks if not track.missed]
+        known = _matched(found, present)
+        # Who comes back is known by the first sight of them, not by where they have gone since.
+        histories = {
+            place: self._followed_back(waiting, sighting) for place, sighting in enumerate(found) if place not in known
+        }
+        lost = [track for track in self._tracks if track.missed]
+        places = list(histories)
+        back = _matched([histories[n][-1] for n in places], lost, [len(histories[n]) - 1 for n in places])
+        known |= {places[row]: track for row, track in back.items()}
+        for place, sighting in enumerate(found):
+            track = known.get(place) or self._new_track(sighting)
+            track.last, track.missed = sighting, 0
+            for frame, seen in zip(reversed(waiting), histories.get(place, [sighting]), strict=False):
+                frame.people[track.number] = seen.keypoints
+            known[place] = track
+        self._forget({track.number for track in known.values()}, last)
+        for frame in waiting:
+            yield dict(sorted(frame.people.items()))
+
+    def _followed_back(self, waiting: list[_Frame], sighting: _Sighting) -> list[_Sighting]:
+        """Return the sightings of somebody in the last frame and those before, as long as nobody else is there."""
+        history = [sighting]
+        for frame in reversed(waiting[:-1]):
+            earlier = self._look(frame.image, history[-1:])[0]
+            if earlier is None or any(_likeness(earlier.keypoints, o) >= _SAME for o in frame.people.values()):
+                break
+            history.append(earlier)
+        return history
+
+    def _new_track(self, sighting: _Sighting) -> _Track:
+        self._tracks.append(_Track(self._count, sighting))
+        self._count += 1
+        return self._tracks[-1]
+
+    def _forget(self, seen: set[int], last: _Frame) -> None:
+        """Whom the search did not find is not in its frame, and after a while no longer known."""
+        last.people = {number: keypoints for number, keypoints in last.people.items() if number in seen}
         for track in self._tracks:
-            track.missed += 1
-        seen = []
-        for place, (keypoints, region) in enumerate(people):
-            if place not in matched:
-                matched[place] = _Track(self._count, keypoints, region)
-                self._tracks.append(matched[place])
-                self._count += 1
-            track = matched[place]
-            track.keypoints, track.region, track.missed = keypoints, region, 0
-            seen.append((track.number, keypoints))
+            track.missed = 0 if track.number in seen else max(track.missed, 1)
         self._tracks = [track for track in self._tracks if track.missed <= _FORGET_AFTER]
-        return sorted(seen, key=lambda item: item[0])
 
-    def _matched(self, people: list[Keypoints]) -> dict[int, _Track]:
-        """Return the known person that each of `people` is, by place, where one is like enough."""
-        if not people or not self._tracks:
-            return {}
-        likeness = np.array(
-            [[_likeness(track.keypoints, other) / _patience(track) for other in people] for track in self._tracks]
-        )
-        pairs = zip(*linear_sum_assignment(-likeness), strict=True)
-        return {int(row): self._tracks[place] for place, row in pairs if likeness[place, row] >= _ALIKE}
+    def _search(self, image: RgbImage) -> list[_Sighting]:
+        people = self._predictor.locator.locate(image)
+        found = self._predictor.predict(image, people, skeleton=self._predictor.native_skeleton)
+        rows = [found[[row]] for row in range(len(found))]
+        return [_Sighting(rows[place], people.regions[place]) for place in _distinct(rows)]
 
 
-def _patience(track: _Track) -> float:
-    """How much less alike somebody may be who was not seen for a while."""
-    return _ALIKE_PER_FRAME**track.missed
+def _matched(people: list[_Sighting], tracks: list[_Track], ago: Sequence[int] = ()) -> dict[int, _Track]:
+    """Return the known person that each of `people` is, by place, where one is like enough.
+
+    Args:
+        people: as they were seen.
+        tracks: the known ones.
+        ago: how many frames before the present one each sighting was; none for the present one.
+    """
+    if not people or not tracks:
+        return {}
+    frames_ago = list(ago) or [0] * len(people)
+    likeness = np.array(
+        [
+            [
+                # Somebody who was not seen for a while may be less alike.
+                _likeness(track.last.keypoints, other.keypoints) / _ALIKE_PER_FRAME ** max(track.missed - before, 0)
+                for other, before in zip(people, frames_ago, strict=True)
+            ]
+            for track in tracks
+        ]
+    )
+    pairs = zip(*linear_sum_assignment(-likeness), strict=True)
+    return {int(row): tracks[place] for place, row in pairs if likeness[place, row] >= _ALIKE}
 
 
 def _likeness(first: Keypoints, second: Keypoints) -> float:
@@ -133,12 +205,12 @@ def _extent(keypoints: Keypoints) -> float:
     return float(np.ptp(keypoints.xy[0], axis=0).prod())
 
 
-def _distinct(found: Keypoints) -> list[int]:
-    """Rows less those that repeat one of a better score."""
+def _distinct(rows: Sequence[Keypoints]) -> list[int]:
+    """Places of those that do not repeat one of a better score."""
     kept: list[int] = []
-    for row in np.argsort(-found.score.mean(axis=1), kind="stable").tolist():
-        if all(_likeness(found[[row]], found[[other]]) < _SAME for other in kept):
-            kept.append(row)
+    for place in np.argsort([-row.score.mean() for row in rows], kind="stable").tolist():
+        if all(_likeness(rows[place], rows[other]) < _SAME for other in kept):
+            kept.append(place)
     return sorted(kept)
 
 
