@@ -84,6 +84,7 @@ def train_face(config: FaceTrainConfig, folder: str | Path | None = None, *, wat
         KeyboardInterrupt: SIGINT or SIGTERM came; the run can go on from there.
     """
     folder = Path(folder or config.run or f"runs/face-{config.task}")
+    config.check_files()
     train, valid = read_face_data(config)
     run = start_run(config, folder, {"network": make_psp(config)}, {"network": config.optimiser})
     # After the run took up its checkpoint, which holds the mean style.
@@ -106,14 +107,14 @@ def make_psp(config: FaceTrainConfig) -> Psp:
     """Build the network with its starting weights; its generator learns only where it is told to.
 
     Raises:
-        InputError: neither a generator nor a network to start from is named.
+        InputError: the network to start from takes other channels than the task gives.
         FileProblem: a file is missing.
         WeightsError: a file holds another network.
     """
     section = config.network
     if section.pretrained:
         network = load_psp(section.pretrained).train()
-    elif section.generator:
+    else:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.loop.seed)
             network = Psp(
@@ -130,8 +131,6 @@ def make_psp(config: FaceTrainConfig) -> Psp:
             )
             seed = torch.Generator().manual_seed(config.loop.seed)
             network.start_training(section.recogniser or None, section.generator, seed=seed)
-    else:
-        raise InputError("there is no generator to train for: name a StyleGAN2 file as network.generator")
     if network.config.input_channels != config.input_channels:
         raise InputError(
             f"{section.pretrained} takes {network.config.input_channels} channels, and the task {config.task} gives "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Literal
 
 from limner.face import LABELS, UPSCALE_FACTORS, EncoderName, LabelResize, TrunkMode
 from limner.losses import FACE_RECIPES, FaceLossWeights
@@ -153,30 +153,47 @@ class FaceTrainConfig:
     def __post_init__(self) -> None:
         weights = self.loss_weights
         of_faces = weights.identity or weights.l2_crop or weights.lpips_crop
-        needed = [
-            ("lpips", weights.lpips or weights.lpips_crop, "loss.lpips and loss.lpips_linear (AlexNet's weights)"),
-            ("recogniser", weights.identity, "loss.recogniser (model_ir_se50.pth)"),
-            ("moco", weights.moco, "loss.moco (moco_v2_800ep_pretrain.pth.tar)"),
-        ]
+        side = self.loss.side
         refuse(
             [
                 (not self.data.source and self.task in _PAIRED, f"the task {self.task} needs data.source"),
                 (
-                    bool(of_faces) and self.loss.side != _PUBLISHED_SIDE,
-                    f"identity and crops are measured at {_PUBLISHED_SIDE} pixels, and loss.side is {self.loss.side}",
+                    bool(of_faces) and side != _PUBLISHED_SIDE,
+                    f"identity and crops are measured at {_PUBLISHED_SIDE} pixels, and loss.side is {side}",
+                ),
+            ]
+        )
+
+    def check_files(self) -> None:
+        """Refuse a run whose generator, or whose networks that measure, are not named.
+
+        Raises:
+            InputError: all of them, by their keys.
+        """
+        weights, loss = self.loss_weights, self.loss
+        by_lpips, words = max(weights.lpips, weights.lpips_crop), "a part of the loss counts"
+        has_lpips = loss.lpips and loss.lpips_linear
+        refuse(
+            [
+                (
+                    not self.network.generator and not self.network.pretrained,
+                    "there is no generator to train for: name a StyleGAN2 file as network.generator",
                 ),
                 (
-                    bool(self.loss.lpips) != bool(self.loss.lpips_linear),
-                    "loss.lpips and loss.lpips_linear belong together: give both",
+                    by_lpips > 0 and not has_lpips,
+                    f"{words} {by_lpips} and lacks its network: name AlexNet's weights as loss.lpips and LPIPS "
+                    "0.1's as loss.lpips_linear, or set loss.weights.lpips=0",
                 ),
-                *[
-                    (
-                        bool(counts) and not getattr(self.loss, file),
-                        f"a part of the loss counts {counts} and its network is missing: give {words}, or set "
-                        "loss.weights without it",
-                    )
-                    for file, counts, words in needed
-                ],
+                (
+                    weights.identity > 0 and not loss.recogniser,
+                    f"{words} {weights.identity} and lacks its network: name model_ir_se50.pth as loss.recogniser, or "
+                    "set loss.weights.identity=0",
+                ),
+                (
+                    weights.moco > 0 and not loss.moco,
+                    f"{words} {weights.moco} and lacks its network: name moco_v2_800ep_pretrain.pth.tar as loss.moco, "
+                    "or set loss.weights.moco=0",
+                ),
             ]
         )
 
@@ -189,6 +206,3 @@ class FaceTrainConfig:
     def input_channels(self) -> int:
         """Channels of what comes in."""
         return {"sketch": 1, "segmentation": self.data.classes}.get(self.task, 3)
-
-
-TASKS: tuple[FaceTask, ...] = get_args(FaceTask)
