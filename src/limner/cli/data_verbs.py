@@ -7,10 +7,12 @@ from typing import Annotated
 
 import typer
 
+from limner.cli import synthetic_verb
 from limner.cli.choices import AsJson
 from limner.cli.outcome import FAILED, plain, print_json, verb
 
 app = typer.Typer(help="Look at data sets before training on them.", no_args_is_help=True)
+app.add_typer(synthetic_verb.app, name="make")
 
 
 @app.callback()

@@ -9,6 +9,7 @@ from limner.data.annot_h5 import ANNOTATIONS, read_annot_h5
 from limner.data.body_samples import BodySamples, bodies_from_pose
 from limner.data.mpi_inf_3dhp import is_mpi_inf_3dhp, read_mpi_inf_3dhp
 from limner.data.sources import is_pose_set, read_samples
+from limner.data.synthetic_files import BODIES, read_people
 from limner.data.tfrecords import is_tfrecords, read_tfrecords
 from limner.data.threedpw import is_threedpw, read_threedpw
 
@@ -28,9 +29,9 @@ def read_bodies(
     """Read the data set at a path: with joints or bodies in space, or with joints in the picture alone.
 
     Args:
-        path: MPI-INF-3DHP, 3DPW, a folder with `annot.h5`, a folder of the original HMR's TFRecords; or anything that
-            `read_samples` knows (MPII, COCO, LSP, LSP-extended, a json file), from which the people that HMR can learn
-            from are taken.
+        path: people of `limner data make synthetic`, MPI-INF-3DHP, 3DPW, a folder with `annot.h5`, a folder of the
+            original HMR's TFRecords; or anything that `read_samples` knows (MPII, COCO, LSP, LSP-extended, a json
+            file), from which the people that HMR can learn from are taken.
         part: train, valid, test, val2017, ...; None takes the part to learn from where bodies are in space (3DPW:
             test), else what `read_samples` takes.
         images: for a json file, the folder or zip file of its pictures.
@@ -45,6 +46,8 @@ def read_bodies(
     root = Path(path)
     if not root.exists():
         raise FileProblem(f"no data set at {root}: nothing is there")
+    if (root / BODIES).is_file():
+        return read_people(root)
     if root.is_dir() and not is_pose_set(root):
         if is_mpi_inf_3dhp(root):
             return read_mpi_inf_3dhp(root, part or _part_of_3dhp(root), check=check)

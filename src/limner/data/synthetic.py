@@ -26,6 +26,7 @@ from limner.data.synthetic_outfit import Outfit, dress_up
 from limner.data.synthetic_paint import Lighting, hollows, paint, smooth_normals
 from limner.data.synthetic_poses import PoseSource, touches_itself
 from limner.data.synthetic_scene import Wear, background, background_photos, lighting, occluder
+from limner.pose import SKELETONS
 from limner.records import Keypoints, Raster
 from limner.render import EYE_DISTANCE, corners_from_vertices, rasterise
 from limner.types import RgbImage, SkeletonName
@@ -33,9 +34,10 @@ from limner.types import RgbImage, SkeletonName
 __all__ = ["SyntheticPeople", "SyntheticPerson"]
 
 _SKELETON: SkeletonName = "cocoplus19"
+_NAMES = SKELETONS[_SKELETON].joints
 _FINE = 2  # samples each way that make a pixel
 _TRIES = 12
-_HIDDEN_M = 0.14  # a keypoint lies so deep below the skin at most
+_HIDDEN_M = 0.18  # a keypoint lies so deep below the skin at most
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +52,8 @@ class SyntheticPerson:
         betas: shape numbers.
         weak_camera: s, tx, ty in the picture frame.
         joints: metres, camera axes, about the pelvis.
-        keypoints: one row, cocoplus19, pixels; score 1 where seen, 0.5 where something is before it, 0 off the picture.
+        keypoints: one row, cocoplus19, pixels; score 1 where seen, 0.5 where something is before it, 0 off the picture;
+            `world` as in that record.
     """
 
     image: RgbImage
@@ -176,7 +179,7 @@ class SyntheticPeople:
         shifts = 0.5 * turn.apply(way)
         shifts[:, 0] = np.clip(shifts[:, 0], -0.4, 0.4)
         stacked = np.stack([one.vertices + shift for one, shift in zip(posed, shifts, strict=True)]).astype(np.float32)
-        camera = self._camera(stacked.reshape(-1, 3), rng, cut=False)
+        camera = self._camera(stacked.reshape(-1, 3), rng, whole=True)
         cameras = camera + np.pad(shifts[:, :2], ((0, 0), (1, 0))).astype(np.float32)
         return tuple(self._draw(scene, rotvec[n], posed[n], cameras[n], n) for n in range(frames))
 
@@ -217,17 +220,21 @@ class SyntheticPeople:
         return _Posed(vertices[0], joints[0])
 
     def _camera(
-        self, points: Float32[ndarray, "P 3"], rng: np.random.Generator, *, cut: bool = True
+        self, points: Float32[ndarray, "P 3"], rng: np.random.Generator, *, whole: bool = False
     ) -> Float32[ndarray, "3"]:
-        """Place a camera so that the person fills the picture as asked, or is cut off at a side."""
+        """Place a camera so that the person fills the picture as asked, or is cut off at a side.
+
+        With `whole` they are large, near the middle, and never cut off.
+        """
         low, high = np.array([(points[:, axis].min(), points[:, axis].max()) for axis in (0, 1)]).T
-        fill = rng.uniform(*self.fill)
-        is_cut = cut and rng.random() < self.cut_share
+        least, most = self.fill
+        fill = rng.uniform((least + most) / 2 if whole else least, most)
+        is_cut = not whole and rng.random() < self.cut_share
         if is_cut:
             fill *= rng.uniform(1.2, 2.2)
         scale = 2 * fill / max(high - low)
         free = np.maximum(1 - scale * (high - low) / 2, 0.0)
-        middle = rng.uniform(-free, free) * 0.9
+        middle = rng.uniform(-free, free) * (0.4 if whole else 0.9)
         if is_cut:  # look at the upper body more often than not
             middle[1] = rng.uniform(-0.1, 0.75) * max(scale * (high - low)[1] / 2 - 0.8, 0)
         return np.float32([scale, *(middle / scale - (low + high) / 2)])
@@ -280,7 +287,8 @@ class SyntheticPeople:
         depth = raster.depth[y * _FINE, x * _FINE]
         hidden = (points[:, 2] - (depth - EYE_DISTANCE) > _HIDDEN_M) | (before[y, x] > 0.5)
         score = np.where(inside, np.where(hidden, 0.5, 1.0), 0.0)
-        return Keypoints(pixels[None], score[None], _SKELETON)
+        hips = points[[_NAMES.index("left_hip"), _NAMES.index("right_hip")]].mean(0)
+        return Keypoints(pixels[None], score[None], _SKELETON, (points - hips)[None])
 
 
 def _heading(rng: np.random.Generator) -> Rotation:

@@ -58,7 +58,7 @@ class Mannequin:
         marks: rest points of the face by BlazePose's names.
         skirt: from the waist to the ankles.
         hair: from the crown to the middle of the back.
-        limb: for each vertex 0 on the trunk, 1 on arms and hands, 2 on legs and feet, 3 on head and neck, 4 on the skirt,
+        limb: for each vertex 0 on the trunk, 1 on arms and hands, 2 on legs and feet, 3 on head and neck, 4 on a skirt,
             5 on the long hair.
     """
 

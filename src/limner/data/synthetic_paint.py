@@ -98,12 +98,29 @@ def paint(
 ) -> Float32[ndarray, "H W 4"]:
     """Return linear colours and, last, 1 where there is a body; 0 everywhere else."""
     picture = np.zeros((*raster.face_index.shape, 4), np.float32)
-    _paint_pixels(raster.face_index, raster.weights, faces, normals, tuple(cloth), tuple(lighting), shadow, picture)
+    top = _top_layers(faces, cloth.cover)
+    _paint_pixels(
+        (raster.face_index, raster.weights), (faces, top), normals, tuple(cloth), tuple(lighting), shadow, picture
+    )
     return picture
 
 
 @_fast
-def _paint_pixels(face_index, weights, faces, normals, cloth, lighting, shadow, picture):
+def _top_layers(faces, cover):
+    """Return for each face the topmost layer that reaches one of its corners: none above it needs a look."""
+    top = np.zeros(len(faces), np.int32)
+    for f in range(len(faces)):
+        for layer in range(cover.shape[1] - 1, 0, -1):
+            if cover[faces[f, 0], layer] > 0 or cover[faces[f, 1], layer] > 0 or cover[faces[f, 2], layer] > 0:
+                top[f] = layer
+                break
+    return top
+
+
+@_fast
+def _paint_pixels(maps, mesh, normals, cloth, lighting, shadow, picture):
+    face_index, weights = maps
+    faces, top = mesh
     rest, cover, textures, scale, look, creases, anchor = cloth
     place = np.empty(6, np.float32)
     normal = np.empty(3, np.float32)
@@ -117,7 +134,7 @@ def _paint_pixels(face_index, weights, faces, normals, cloth, lighting, shadow, 
             i, j, k = faces[face, 0], faces[face, 1], faces[face, 2]
             a, b, c = weights[row, column, 0], weights[row, column, 1], weights[row, column, 2]
             layer, inside = 0, np.float32(1.0)
-            for trial in range(cover.shape[1] - 1, 0, -1):
+            for trial in range(top[face], 0, -1):
                 depth = a * cover[i, trial] + b * cover[j, trial] + c * cover[k, trial]
                 if depth > 0:
                     layer, inside = trial, depth

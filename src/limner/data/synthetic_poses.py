@@ -133,7 +133,9 @@ class PoseSource:
         reach = int(_LONGEST_GAP_S * RATE)
         first = int(rng.integers(starts[take], max(starts[take + 1] - reach, starts[take]) + 1))
         last = min(first + reach, starts[take + 1])
-        rows = np.sort(rng.choice(np.arange(first, last), frames, replace=last - first < frames))
+        # The most varied of a few draws: neighbours in time show next to the same.
+        draws = [np.sort(rng.choice(np.arange(first, last), frames, replace=last - first < frames)) for _ in range(6)]
+        rows = max(draws, key=lambda rows: float(poses[rows].std(0).sum()))
         chosen = poses[rows].copy()
         heading = _heading(chosen[0, 0]).inv()
         chosen[:, 0] = (heading * Rotation.from_rotvec(chosen[:, 0])).as_rotvec()

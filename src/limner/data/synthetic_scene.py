@@ -60,9 +60,9 @@ def _made_up(side: int, rng: np.random.Generator) -> RgbImage:
     line = int(side * rng.uniform(0.45, 0.95))
     picture[:line], picture[line:] = random_colour(rng), random_colour(rng)
     for cells, strength in ((3, 30), (9, 18), (40, 9)):
-        coarse = rng.normal(size=(cells, cells, 3 if rng.random() < 0.5 else 1)).astype(np.float32)
-        cloud = cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC).reshape(side, side, -1)
-        picture += strength * rng.uniform(0.2, 1.2) * cloud
+        coarse = rng.normal(size=(cells, cells, 3)).astype(np.float32)
+        coarse += 2 * (coarse.mean(2, keepdims=True) - coarse) * rng.uniform(0.1, 0.5)
+        picture += strength * rng.uniform(0.2, 1.2) * cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC)
     for _ in range(int(rng.integers(0, 9))):
         _shape(picture, random_colour(rng), rng)
     light = np.linspace(rng.uniform(0.7, 1.2), rng.uniform(0.7, 1.2), side, dtype=np.float32)
@@ -145,7 +145,7 @@ class Wear:
         self._grey = rng.uniform(0.0, 0.35) if rng.random() < 0.3 else (1.0 if rng.random() < 0.04 else 0.0)
         self._noise = rng.uniform(0, 7)
         self._quality = int(rng.uniform(35, 96)) if rng.random() < 0.5 else 0
-        self._rng_seed = int(rng.integers(1 << 31))
+        self._grain = int(rng.integers(1 << 16))
 
     def __call__(self, picture: Float32[ndarray, "S S 3"], frame: int = 0) -> RgbImage:
         """Wear a picture of values 0 to 255."""
@@ -158,13 +158,22 @@ class Wear:
         if self._grey:
             picture = picture + self._grey * (picture.mean(2, keepdims=True) - picture)
         levels = np.clip(255 * (np.linspace(0, 1, 256) ** self._gamma)[:, None] * self._gain, 0, 255).astype(np.float32)
-        picture = np.clip(picture, 0, 255).astype(np.uint8)
-        picture = np.stack([cv2.LUT(picture[..., c], levels[:, c]) for c in range(3)], 2)
-        if self._noise:
-            grain = np.random.default_rng(self._rng_seed + frame).standard_normal(picture.shape, np.float32)
-            picture = picture + self._noise * grain
-        worn = np.clip(np.rint(picture), 0, 255).astype(np.uint8)
+        picture = cv2.LUT(cv2.convertScaleAbs(np.maximum(picture, 0)), levels[None])
+        picture = cv2.scaleAdd(_grain(side, self._grain + frame), self._noise, picture)
+        worn = cv2.convertScaleAbs(np.maximum(picture, 0))
         return _compressed(worn, self._quality) if self._quality else worn
+
+
+def _grain(side: int, number: int) -> Float32[ndarray, "S S 3"]:
+    """Return standard normal noise: a window of one large field, which is quicker than drawing it anew."""
+    field = _grain_field(side)
+    top, left = number % 61, number // 61 % 61
+    return np.ascontiguousarray(field[top : top + side, left : left + side])
+
+
+@lru_cache(maxsize=4)
+def _grain_field(side: int) -> Float32[ndarray, "S S 3"]:
+    return np.random.default_rng(0).standard_normal((side + 61, side + 61, 3), np.float32)
 
 
 def _compressed(picture: UInt8[ndarray, "S S 3"], quality: int) -> RgbImage:
