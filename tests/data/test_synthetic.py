@@ -103,7 +103,7 @@ def test_motions_garments_and_backgrounds_are_used(shared_data, tmp_path) -> Non
 
 def test_a_file_that_holds_no_motion_is_refused(tmp_path) -> None:
     (tmp_path / "takes.zip").write_bytes(b"PK")
-    with pytest.raises(FileProblem, match="not a motion file"):
+    with pytest.raises(FileProblem, match="unpack it"):
         replace(PEOPLE, motions=tmp_path / "takes.zip", prior_share=0.0).sample(0)
 
 
