@@ -140,7 +140,8 @@ def read_tensorflow_variables(prefix: str | Path) -> dict[str, ndarray]:
         MissingExtra: TensorFlow, which alone reads its checkpoints here, is not installed.
     """
     prefix = Path(str(prefix).removesuffix(".index"))
-    if not prefix.with_name(f"{prefix.name}.index").is_file():
+    # The older format, in which ImageNet's weights were handed out, is one file of that name.
+    if not prefix.with_name(f"{prefix.name}.index").is_file() and not prefix.is_file():
         raise FileProblem(f"no TensorFlow checkpoint at {prefix}: there is no {prefix.name}.index beside it")
     try:
         reader_of: Any = import_module("tensorflow").train.load_checkpoint
