@@ -3,13 +3,14 @@
 In: the path of a network file, or a torch module and its input's shape, and how many threads it may use. Out: a
 `Network`, called with one float32 array in the source's own layout, answering a tuple of float32 arrays in its own
 order. Computation is in float32, by limner's own kernels, by OpenVINO or by torch; converted and compiled networks are
-kept under `$LIMNER_CACHE` or `~/.cache/limner`, and a cache that cannot be written is done without.
+kept under `$LIMNER_CACHE` or `~/.cache/limner`, 2 GB of them; a cache that cannot be written is done without.
 Paper: Lavin and Gray 2016, "Fast Algorithms for Convolutional Neural Networks".
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from limner.runtime.cache import cache_folder
 from limner.runtime.layer_kinds import (
     Addition,
     Blur,
@@ -24,7 +25,7 @@ from limner.runtime.layer_kinds import (
     Pooling,
 )
 from limner.runtime.modules import TorchNetwork, convert_module
-from limner.runtime.network import Network, cache_folder, load_network
+from limner.runtime.network import Network, load_network
 from limner.runtime.onnx_network import OnnxNetwork, write_onnx
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Float32
 from numpy import ndarray
 
+from limner.runtime.cache import mark_used
 from limner.runtime.modules import checksum, freeze_module
 
 if TYPE_CHECKING:
@@ -121,6 +122,7 @@ def kept_layers(module: nn.Module, input_shape: Sequence[int], folder: Path | No
     kept = folder / f"{type(module).__name__.lower()}-{checksum(module, input_shape)}.npz"
     if kept.exists():
         try:
+            mark_used(kept)
             return _load(kept)
         except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
             _logger.warning("the kept layers %s are damaged and made anew: %s", kept, error)

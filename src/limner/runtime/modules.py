@@ -17,6 +17,7 @@ from jaxtyping import Float32
 from numpy import ndarray
 
 from limner.checks import InputError, WeightsError
+from limner.runtime.cache import mark_used
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -85,6 +86,7 @@ def read_module(core: Any, module: nn.Module, input_shape: Sequence[int], folder
     kept = folder / f"{type(module).__name__.lower()}-{checksum(module, input_shape)}.xml"
     if kept.exists():
         try:
+            mark_used(kept)
             return core.read_model(str(kept))
         except RuntimeError as error:
             _logger.warning("the converted network %s is damaged and made anew: %s", kept, str(error).splitlines()[0])

@@ -15,6 +15,7 @@ from jaxtyping import Float32
 from numpy import ndarray
 
 from limner.checks import InputError, WeightsError, check_file
+from limner.runtime.cache import cache_folder, trim_cache
 from limner.runtime.modules import TorchNetwork, check_batch, read_module
 from limner.types import RuntimeName
 
@@ -85,11 +86,18 @@ def load_network(
         raise InputError(f"threads must be at least 1, got {threads}")
     if runtime not in _RUNTIMES:
         raise InputError(f"no runtime here is called {runtime!r}; there are {', '.join(_RUNTIMES)}")
-    if not isinstance(source, str | os.PathLike):
-        return _load_module(source, input_shape, runtime, threads)
+    try:
+        if not isinstance(source, str | os.PathLike):
+            return _load_module(source, input_shape, runtime, threads)
+        return _load_file(Path(source), runtime, threads)
+    finally:
+        trim_cache(cache_folder())
+
+
+def _load_file(path: Path, runtime: RuntimeName, threads: int | None) -> Network | OnnxNetwork:
     if runtime not in ("auto", "openvino", "onnxruntime"):
-        raise InputError(f"{runtime} runs modules, not network files such as {source}")
-    path = check_file(source, "network file")
+        raise InputError(f"{runtime} runs modules, not network files such as {path}")
+    path = check_file(path, "network file")
     if runtime == "onnxruntime" or (runtime == "auto" and path.suffix == ".onnx" and not has_openvino()):
         from limner.runtime.onnx_network import OnnxNetwork
 
@@ -133,17 +141,6 @@ def _load_module(
 def has_openvino() -> bool:
     """Whether OpenVINO is installed."""
     return importlib.util.find_spec("openvino") is not None
-
-
-def cache_folder() -> Path | None:
-    """Return the folder for compiled networks, made if need be; None where none can be written."""
-    root = os.environ.get("LIMNER_CACHE") or Path.home() / ".cache" / "limner"
-    folder = Path(root) / "networks"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return None
-    return folder if os.access(folder, os.W_OK | os.X_OK) else None
 
 
 def _compile(core: Any, model: Any, threads: int | None) -> Any:

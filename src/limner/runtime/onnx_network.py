@@ -19,6 +19,7 @@ from jaxtyping import Float32
 from numpy import ndarray
 
 from limner.checks import MissingExtra, WeightsError
+from limner.runtime.cache import mark_used
 from limner.runtime.modules import check_batch, checksum
 
 if TYPE_CHECKING:
@@ -108,7 +109,9 @@ def read_onnx_module(
     """
     name = f"{type(module).__name__.lower()}-{checksum(module, input_shape)}.onnx"
     if folder is not None and (folder / name).exists():
-        return OnnxNetwork(folder / name, threads)
+        mark_used(folder / name)
+        with contextlib.suppress(WeightsError):  # gone or damaged since: it is made anew
+            return OnnxNetwork(folder / name, threads)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".converting-") as beside:
         made = Path(beside) / name
         write_onnx(module, input_shape, made)
