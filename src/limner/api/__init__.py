@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from limner.api.body_files import body
-    from limner.api.evaluation import ClipScores, SelfScores, evaluate_self
+    from limner.api.evaluation import ClipScores, MotionScores, evaluate_motion
+    from limner.api.frame_scores import ScoreOptions
+    from limner.api.face_evaluation import evaluate_faces, evaluate_maps
     from limner.api.health import Finding, doctor
     from limner.api.inputs import FilesReport
     from limner.api.network_files import ExportReport, export
@@ -23,11 +25,14 @@ __all__ = [
     "ExportReport",
     "FilesReport",
     "Finding",
+    "MotionScores",
     "Report",
-    "SelfScores",
+    "ScoreOptions",
     "body",
     "doctor",
-    "evaluate_self",
+    "evaluate_faces",
+    "evaluate_maps",
+    "evaluate_motion",
     "export",
     "imitate",
     "import_weights",
@@ -39,8 +44,10 @@ __all__ = [
 # Looked up when asked for: `doctor` must run where a dependency of the other verbs is broken.
 _HOMES = {
     "limner.api.body_files": ("body",),
-    "limner.api.evaluation": ("ClipScores", "SelfScores", "evaluate_self"),
+    "limner.api.evaluation": ("ClipScores", "MotionScores", "evaluate_motion"),
+    "limner.api.frame_scores": ("ScoreOptions",),
     "limner.api.network_files": ("ExportReport", "export"),
+    "limner.api.face_evaluation": ("evaluate_faces", "evaluate_maps"),
     "limner.api.health": ("Finding", "doctor"),
     "limner.api.inputs": ("FilesReport",),
     "limner.api.pose_files": ("pose",),

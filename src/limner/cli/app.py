@@ -64,3 +64,4 @@ train_verbs.app.command("generator", no_args_is_help=True)(face_training.generat
 train_verbs.app.command("motion", no_args_is_help=True)(motion_training.train_motion)
 train_verbs.app.command("face", no_args_is_help=True)(face_training.face)
 train_verbs.app.command("body", no_args_is_help=True)(body_training.train_body)
+scores.app.command("face")(face_training.eval_face)

@@ -11,7 +11,10 @@ Papers: Wang et al. 2004 (SSIM); Liu et al. 2019 (Liquid Warping GAN); Yang and 
 
 from limner.metrics.coco_eval import STAT_NAMES, CocoScores, evaluate_coco
 from limner.metrics.coco_results import coco_results, image_id_of, mean_joint_score, write_coco_results
+from limner.metrics.faces import FaceJudge, FaceScores, map_scores
+from limner.metrics.identity import stripe_features, stripe_likeness
 from limner.metrics.images import psnr, ssim, ssim_map
+from limner.metrics.inception import Inception
 from limner.metrics.keypoints import PckhScores, PckScores, pck, pck_by_torso, pckh, torso_size
 from limner.metrics.mesh import (
     MESH_PROTOCOLS,
@@ -39,6 +42,9 @@ __all__ = [
     "STAT_NAMES",
     "CocoScores",
     "EvaluationProtocol",
+    "FaceJudge",
+    "FaceScores",
+    "Inception",
     "MeshProtocol",
     "MeshScores",
     "PckScores",
@@ -57,6 +63,7 @@ __all__ = [
     "image_id_of",
     "inception_score",
     "jitter",
+    "map_scores",
     "mean_joint_score",
     "mesh_scores",
     "mesh_table",
@@ -77,6 +84,8 @@ __all__ = [
     "soft_oks_nms",
     "ssim",
     "ssim_map",
+    "stripe_features",
+    "stripe_likeness",
     "torso_size",
     "write_coco_results",
 ]
