@@ -1,23 +1,20 @@
-"""The verb body: 3D bodies of people in many pictures and videos, into one npz file."""
+"""The verb body: 3D bodies of people in many pictures and videos, as numbers, meshes, and motions."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from jaxtyping import Float32
-from numpy import ndarray
-
-from limner.api.inputs import FilesReport, Inputs, Progress, Source, attempt, follow, gather, nobody
+from limner.api.body_drawings import draw_bodies, turntable_views
+from limner.api.body_formats import BodyWriter, check_body_output
+from limner.api.body_looks import photo_look
+from limner.api.body_tracks import BodyOptions, BodyReader, Track
+from limner.api.inputs import FilesReport, Inputs, Progress, Source, attempt, gather, nobody
 from limner.api.overlays import Overlays
-from limner.body import BodyPredictor, FastSMPL, fit_keypoints, load_body
-from limner.media import check_output, open_video, read_image, written_beside
-from limner.people import Locator
-from limner.records import Bodies, Keypoints
-from limner.render import over, shade
-from limner.types import RgbImage
+from limner.body import FastSMPL
+from limner.checks import InputError
+from limner.types import BodyFormat, BoneNames, RgbImage
 
 
 def body(
@@ -26,20 +23,38 @@ def body(
     *,
     person: int | None = None,
     body: str = "free",
+    format: Sequence[BodyFormat] | None = None,
+    smooth: float = 0.0,
+    max_gap: float = 1.0,
+    world: bool = False,
+    lock_feet: bool = False,
+    focal: float | None = None,
+    bones: BoneNames = "mixamo",
+    texture: bool = False,
     draw: str | Path | None = None,
+    turntable: bool = False,
     progress: Progress | None = None,
 ) -> FilesReport:
     """Find people and write their 3D bodies.
 
     Args:
         inputs: pictures, folders and videos.
-        output: the npz file. Its arrays have a row for each person in each picture or frame: `global_orient` (N, 3) and
-            `body_pose` (N, 69) axis-angle in radians, `betas` (N, S), `weak_camera` (N, 3), `transl` (N, 3) metres in
-            camera axes (depth, which such a camera does not know, is 0), `joints` (N, 24, 3) metres in camera axes with
-            `transl` added, `size_hw` (N, 2) of the picture, `image`, `frame`, `person`; and `body_model`.
-        person: which person, 0 the largest; None takes everybody in a picture, and in a video follows the largest.
+        output: a file: .npz (everybody in all inputs), .glb (everybody in one), .bvh (one person in one), .obj or .ply
+            (one person in one picture). Or a folder, new or empty, for any of these; docs/commands.md says what is in
+            them.
+        person: which person, 0 the largest; None takes everybody, and numbers them through a video. A file that holds
+            one person takes the largest.
         body: "free", or "smpl:PATH".
+        format: what to write into a folder; None for npz and glb.
+        smooth: how much to smooth videos over time beyond the fit's own calm: 0 not at all, 1 is usual.
+        max_gap: gaps up to so many seconds are filled in videos; longer ones stay empty.
+        world: put people upright on a floor, with paths whose standing feet do not slide; the camera stands still.
+        lock_feet: and nail feet down while they stand, by bending the legs.
+        focal: focal length of the camera in pixels; None for the picture's diagonal.
+        bones: how the joints of glb and bvh are called.
+        texture: give people of a glb their looks from the photo.
         draw: a folder for overlays, made if need be: a picture or a video for each input.
+        turntable: there also a video of a walk round the people of each input.
         progress: called after every picture and frame.
 
     Returns:
@@ -47,112 +62,82 @@ def body(
 
     Raises:
         FileProblem: a file cannot be read, or the output cannot be written.
+        InputError: an option is none of those there are, or does not go with another.
         NobodyFound: no input shows anybody, or not so many people.
     """
     started = time.monotonic()
-    output = check_output(output, (".npz",))
     sources = gather(inputs)
-    job = _BodyJob(person, body, Overlays(draw), progress)
+    output, formats = check_body_output(output, format, sources)
+    if turntable and draw is None:
+        raise InputError("turntable says what to draw; name a folder to draw in")
+    if texture and "glb" not in formats:
+        raise InputError(f"texture is for glb, and {', '.join(formats)} is written")
+    options = BodyOptions(person, body, smooth, max_gap, world=world, lock_feet=lock_feet, focal_px=focal)
+    job = _BodyJob(options, Overlays(draw), turntable=turntable, progress=progress)
+    looks = (lambda track: photo_look(track, job.reader.locator, job.model)) if texture else None
+    writer = BodyWriter(job.reader.data, output, formats, bones=bones, looks=looks)
     for number, source in enumerate(sources):
         job.frames += attempt(source, job.read_video if source.kind == "video" else job.read_picture, job.warnings)
         if progress is not None and len(sources) > 1:
             progress(number + 1, len(sources), "files")
-    if not job.found:
+    if not job.tracks:
         raise nobody(sources, person)
-    with written_beside(output) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, **_arrays(job.found, job.model, body))
+    tracks = job.tracks[:1] if writer.one_person_only else job.tracks
+    if len(tracks) < len(job.tracks):
+        job.warnings.append(f"{output} holds one person of {len(job.tracks)}; name a folder to write everybody")
+    writer.write(tracks, body)
     return FilesReport(
         output,
         job.pictures,
         job.frames,
-        sum(len(found.bodies) for found in job.found),
+        sum(int(track.kept.sum()) for track in tracks),
         job.empty,
-        job.warnings,
+        [*job.warnings, *job.reader.warnings, *writer.warnings],
         time.monotonic() - started,
     )
-
-
-class _Found:
-    """The bodies of one source, and which frame and person each row is."""
-
-    def __init__(self, source: Source, bodies: Bodies, frames: list[int], people: list[int]) -> None:
-        self.source, self.bodies, self.frames, self.people = source, bodies, frames, people
 
 
 class _BodyJob:
     """What gathers while one file after the other is read."""
 
-    def __init__(self, person: int | None, name: str, overlays: Overlays, progress: Progress | None) -> None:
-        self.found: list[_Found] = []
+    def __init__(self, options: BodyOptions, overlays: Overlays, *, turntable: bool, progress: Progress | None) -> None:
+        self.tracks: list[Track] = []
         self.warnings: list[str] = []
         self.pictures = self.frames = self.empty = 0
-        self._data = load_body(name)
-        self.model = FastSMPL(self._data)
-        self._person, self._name, self._overlays, self._progress = person, name, overlays, progress
-        self._predictor = BodyPredictor.load(name)
-        self._locator = Locator.load()
+        self.reader = BodyReader(options, progress)
+        self.model = FastSMPL(self.reader.data)
+        self._options, self._overlays, self._turntable = options, overlays, turntable
 
     def read_picture(self, source: Source) -> int:
-        image = read_image(source.path)
-        people = self._locator.locate(image)
-        numbers = list(range(len(people)))
-        chosen = numbers if self._person is None else numbers[self._person : self._person + 1]
+        image, tracks = self.reader.picture(source)
         self.pictures += 1
-        if not chosen:
+        if not tracks:
             self.empty += 1
-            self.warnings.append(str(nobody([source], self._person)))
+            self.warnings.append(str(nobody([source], self._options.person)))
             return 0
-        bodies = self._predictor.predict(image, people[chosen], person=None)
-        self.found.append(_Found(source, bodies, [0] * len(chosen), chosen))
-        self._overlays.picture(source, lambda: self._drawn(image, bodies))
+        self.tracks += tracks
+        self._overlays.picture(source, lambda: draw_bodies(image, tracks, 0, self.model))
+        self._turn(source, tracks)
         return 0
 
     def read_video(self, source: Source) -> int:
-        video = open_video(source.path)
-        followed = follow(source, self._person or 0, self._progress)
-        seen = [frame for frame, keypoints in enumerate(followed) if keypoints is not None]
-        self.empty += len(followed) - len(seen)
-        if len(seen) < len(followed):
-            self.warnings.append(
-                f"nobody found in {len(followed) - len(seen)} of {len(followed)} frames of {source.path}"
-            )
-        if not seen:
-            return len(followed)
-        clip, valid = Keypoints.of_clip(followed)
-        fitted = fit_keypoints(clip, video.size_hw, frame_rate=video.frame_rate, body=self._name, valid=valid)
-        bodies = fitted[valid]
-        self.found.append(_Found(source, bodies, seen, [self._person or 0] * len(seen)))
-        row_of = {frame: row for row, frame in enumerate(seen)}
+        count, tracks = self.reader.video(source)
+        there = {int(frame) for track in tracks for frame in track.first_frame + track.seen.nonzero()[0]}
+        self.empty += count - len(there)
+        if len(there) < count:
+            self.warnings.append(f"nobody found in {count - len(there)} of {count} frames of {source.path}")
+        if not tracks:
+            return count
+        self.tracks += tracks
 
         def overlay(frame: int, image: RgbImage) -> RgbImage:
-            return self._drawn(image, bodies[[row_of[frame]]]) if frame in row_of else image
+            return draw_bodies(image, tracks, frame, self.model)
 
         self._overlays.video(source, overlay)
-        return len(followed)
+        self._turn(source, tracks)
+        return count
 
-    def _drawn(self, image: RgbImage, bodies: Bodies) -> RgbImage:
-        vertices, _ = self.model(bodies.betas, bodies.rotvec)
-        for one, camera in zip(vertices[::-1], bodies.weak_camera[::-1], strict=True):
-            image = over(shade(one, self._data.faces, camera, image.shape[:2]), image, opacity=0.9)
-        return image
-
-
-def _arrays(found: list[_Found], model: FastSMPL, name: str) -> dict[str, Any]:
-    rotvec: Float32[ndarray, "N 24 3"] = np.concatenate([one.bodies.rotvec for one in found])
-    betas = np.concatenate([one.bodies.betas for one in found])
-    camera = np.concatenate([one.bodies.weak_camera for one in found])
-    transl = np.concatenate([camera[:, 1:], np.zeros_like(camera[:, :1])], axis=1)
-    _, joints = model(betas, rotvec)
-    return {
-        "global_orient": rotvec[:, 0],
-        "body_pose": rotvec[:, 1:].reshape(len(rotvec), 69),
-        "betas": betas,
-        "weak_camera": camera,
-        "transl": transl,
-        "joints": joints + transl[:, None],
-        "size_hw": np.array([one.bodies.size_hw for one in found for _ in one.frames], np.int32),
-        "image": np.array([one.source.path.as_posix() for one in found for _ in one.frames]),
-        "frame": np.array([frame for one in found for frame in one.frames], np.int32),
-        "person": np.array([person for one in found for person in one.people], np.int32),
-        "body_model": np.array(name),
-    }
+    def _turn(self, source: Source, tracks: list[Track]) -> None:
+        if self._turntable:
+            rate, views = turntable_views(tracks, self.model)
+            self._overlays.extra(source, "_turntable", views, rate)

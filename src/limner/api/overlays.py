@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from fractions import Fraction
 from pathlib import Path
 
 from limner.api.inputs import Source
 from limner.checks import FileProblem
-from limner.media import VideoWriter, open_video, write_image
+from limner.media import VideoWriter, open_video, write_image, write_video
 from limner.types import RgbImage
 
 
@@ -42,6 +43,13 @@ class Overlays:
         with VideoWriter(self._folder / self._name(source, ".mp4"), video.frame_rate, video.size_hw) as writer:
             for number, frame in enumerate(video.frames()):
                 writer.write(draw(number, frame))
+
+    def extra(self, source: Source, ending: str, views: Iterable[RgbImage], frame_rate: float) -> None:
+        """Write a video of other views, named after the source and `ending`."""
+        if self._folder is None:
+            return
+        rate = Fraction(frame_rate).limit_denominator(1001)
+        write_video(self._folder / self._name(source, f"{ending}.mp4"), views, frame_rate=rate)
 
     def _name(self, source: Source, suffix: str) -> str:
         name, number = f"{source.path.stem}{suffix}", 2

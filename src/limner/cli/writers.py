@@ -7,20 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from limner.cli.choices import AsJson, Licence, Output, Runtime
+from limner.cli.choices import AsJson, Licence, Runtime, read_words
 from limner.cli.outcome import counted, print_json, verb, warn
 from limner.cli.progress import ProgressBar
-from limner.types import PoseFormat, PostProcess, SkeletonName
+from limner.types import BoneNames, PoseFormat, PostProcess, SkeletonName
 
 if TYPE_CHECKING:
     from limner.api import FilesReport
 
 Inputs = Annotated[
     list[Path], typer.Argument(metavar="INPUT...", help="Pictures, folders, videos.", show_default=False)
-]
-Person = Annotated[
-    int | None,
-    typer.Option(min=0, help="Which person, 0 the largest.  [default: all in a picture, the largest in a video]"),
 ]
 AnyPerson = Annotated[int | None, typer.Option(min=0, help="Which person, 0 the largest.  [default: everybody]")]
 Draw = Annotated[Path | None, typer.Option(metavar="DIR", help="A folder for overlays, made if need be.")]
@@ -83,23 +79,55 @@ def pose(
 def body(
     inputs: Inputs,
     *,
-    output: Output,
-    person: Person = None,
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", help="A file: .npz, .glb, .bvh, .obj, .ply; or a folder.", show_default=False),
+    ],
+    person: AnyPerson = None,
     body_model: Annotated[
         str, typer.Option("--body", help="Whose body: free, or smpl:PATH to a file of yours.")
     ] = "free",
+    format: Annotated[
+        str | None, typer.Option(help="What to write into a folder, such as npz,obj,bvh.  [default: npz,glb]")
+    ] = None,
+    smooth: Annotated[float, typer.Option(min=0, help="Smooth videos over time without lag; 1 is usual.")] = 0.0,
+    max_gap: Annotated[float, typer.Option(min=0, help="Fill gaps in videos up to so many seconds.")] = 1.0,
+    world: Annotated[bool, typer.Option("--world", help="Upright on a floor; the camera stands still.")] = False,
+    lock_feet: Annotated[bool, typer.Option("--lock-feet", help="Nail feet down while they stand.")] = False,
+    focal: Annotated[
+        float | None, typer.Option(min=1, help="Focal length in pixels.  [default: the picture's diagonal]")
+    ] = None,
+    bones: Annotated[BoneNames, typer.Option(help="How the joints of glb and bvh are called.")] = "mixamo",
+    texture: Annotated[bool, typer.Option("--texture", help="Give people of a glb their looks.")] = False,
     draw: Draw = None,
+    turntable: Annotated[bool, typer.Option("--turntable", help="Draw a walk round the people, too.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write the 3D bodies of the people in pictures and videos as npz.
+    """Write the 3D bodies of the people in pictures and videos.
 
-    The arrays: global_orient, body_pose, betas, transl, weak_camera, joints, frame, person, image, size_hw, body_model
-    (radians, metres).
+    As numbers (npz: SMPL's and AMASS's names, cameras, contacts), as meshes (obj, ply), as an animation with skeleton
+    and skin (glb), or as a skeleton's motion (bvh). Radians and metres.
     """
     from limner import api
 
     with ProgressBar() as progress:
-        report = api.body(inputs, output, person=person, body=body_model, draw=draw, progress=progress)
+        report = api.body(
+            inputs,
+            output,
+            person=person,
+            body=body_model,
+            format=None if format is None else read_words(format),  # type: ignore[arg-type]
+            smooth=smooth,
+            max_gap=max_gap,
+            world=world,
+            lock_feet=lock_feet,
+            focal=focal,
+            bones=bones,
+            texture=texture,
+            draw=draw,
+            turntable=turntable,
+            progress=progress,
+        )
     _tell(report, as_json)
 
 

@@ -19,6 +19,7 @@ from limner.render.maps import (
     part_of_face,
     vertex_visibility,
 )
+from limner.render.orbit import orbit
 from limner.render.rasterise import (
     EYE_DISTANCE,
     corners_from_vertices,
@@ -42,6 +43,7 @@ __all__ = [
     "has_backend",
     "image_corners",
     "only_faces",
+    "orbit",
     "over",
     "part_colours",
     "part_map",
