@@ -168,7 +168,7 @@ def open_h5(path: Path) -> Any:
         h5py: Any = import_module("h5py")
     except ImportError:
         raise MissingExtra(
-            f'{path} is an HDF5 file, which needs h5py: pip install "limner[eval]", or pip install h5py'
+            f'{path} is an HDF5 file, which needs h5py: pip install "limner[train]", or pip install h5py'
         ) from None
     try:
         return h5py.File(path, "r")
