@@ -55,3 +55,18 @@ def show(
         typer.echo(report.text())
     if report.problem:
         raise typer.Exit(FAILED)
+
+
+@app.command("celeba-maps")
+@verb
+def celeba_maps(
+    parts: Annotated[Path, typer.Argument(help="The folder CelebAMask-HQ-mask-anno.", show_default=False)],
+    output: Annotated[Path, typer.Option("--output", "-o", help="A folder for the maps.", show_default=False)],
+) -> None:
+    """Merge CelebAMask-HQ's parts of faces into label maps, as train face and eval face read them.
+
+    Maps that are there already stay, so that a broken run goes on.
+    """
+    from limner import data
+
+    typer.echo(f"{output}: {data.write_maps(parts, output)} label maps")
