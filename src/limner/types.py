@@ -54,6 +54,9 @@ CameraStrategy: TypeAlias = Literal["smooth", "source", "copy"]
 PainterName: TypeAlias = Literal["auto", "composite", "slim"]
 """Who paints a person's frames: warping and filling alone, or corrected by the slim network; `auto` by its weights."""
 
+SourceJoin: TypeAlias = Literal["sum", "mix", "spade"]
+"""How a generator joins several photos: the published sum, or attention (`limner.motion.attention`)."""
+
 MapName: TypeAlias = Literal["uv", "uv_seg", "seg", "par", "front", "head", "back", "ids", "binary"]
 """Condition maps of `limner.render.maps`, by the names of the published option."""
 

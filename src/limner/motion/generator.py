@@ -12,14 +12,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from limner.checks import InputError, ShapeError, check_shape
+from limner.motion.attention import SourceMix, SourceSpade
 from limner.motion.flow import resize_flow, warp
+from limner.types import SourceJoin
 from limner.weights import LoadReport, load_strictly, read_checkpoint, source_name
 
 PUBLISHED_STD = 0.02
@@ -39,6 +41,7 @@ class GeneratorConfig:
         transfer_channels: of the transfer stream's input: the warped person and the target's condition map; more if
             a person mask or a filled texture comes along.
         align_corners: how features are sampled: True for the published Liquid Warping weights, False for iPERCore's.
+        sources: how several photos are joined: "sum" as published, or by attention: "mix" or "spade".
     """
 
     width: int = 64
@@ -48,9 +51,13 @@ class GeneratorConfig:
     source_channels: int = 6
     transfer_channels: int = 6
     align_corners: bool = True
+    sources: SourceJoin = "sum"
 
     def __post_init__(self) -> None:
-        odd = {name: value for name, value in vars(self).items() if name != "align_corners" and value < 1}
+        if self.sources not in get_args(SourceJoin):
+            raise InputError(f"sources must be one of {', '.join(get_args(SourceJoin))}, got {self.sources!r}")
+        others = ("align_corners", "sources")
+        odd = {name: value for name, value in vars(self).items() if name not in others and value < 1}
         if odd:
             raise InputError(f"a generator's sizes must be positive, got {odd}")
 
@@ -199,10 +206,17 @@ class _WarpedSource:
 
     def onto(self, target: Tensor, feature: Tensor) -> Tensor:
         """Warp a feature of the source to where the target has it; the two pictures may differ in size."""
+        return warp(feature, self._resized(target), align_corners=self.align_corners)
+
+    def reaches(self, target: Tensor) -> Tensor:
+        """(B, 1, h, w) where the flow points into the source's picture."""
+        return (self._resized(target).abs().amax(dim=3) <= 1)[:, None]
+
+    def _resized(self, target: Tensor) -> Tensor:
         size_hw = (target.shape[2], target.shape[3])
         if size_hw not in self._flows:
             self._flows[size_hw] = resize_flow(self.flow, size_hw)
-        return warp(feature, self._flows[size_hw], align_corners=self.align_corners)
+        return self._flows[size_hw]
 
 
 class LiquidWarpingGenerator(nn.Module):
@@ -220,6 +234,11 @@ class LiquidWarpingGenerator(nn.Module):
         self.bg_model = BackgroundNetwork(config)
         self.src_model = PersonNetwork(config, config.source_channels)
         self.tsf_model = PersonNetwork(config, config.transfer_channels)
+        if config.sources != "sum":
+            attention = SourceMix if config.sources == "mix" else SourceSpade
+            widths = [config.width * 2**level for level in range(1, config.num_halvings + 1)]
+            self.level_attention = nn.ModuleList(attention(width) for width in widths)
+            self.block_attention = nn.ModuleList(attention(widths[-1]) for _ in range(config.num_blocks))
 
     def forward(
         self,
@@ -265,7 +284,8 @@ class LiquidWarpingGenerator(nn.Module):
 
         Args:
             transfer: the warped person, joined with the target's condition map.
-            sources: each photo's features with its flow. Parity: their warps are summed, not averaged.
+            sources: each photo's features with its flow. Parity: their warps are summed, not averaged, unless the
+                generator has attention.
 
         Raises:
             ShapeError: channels or batches do not fit, or a side is no multiple of 2 ** num_halvings.
@@ -276,11 +296,13 @@ class LiquidWarpingGenerator(nn.Module):
         for level, encoder in enumerate(self.tsf_model.encoders):
             x = encoder(x)
             if level > 0:  # Parity: the finest level goes without the source
-                x = _add(x, [one.onto(x, one.features.levels[level]) for one in warped])
+                joined = None if self.config.sources == "sum" else self.level_attention[level - 1]
+                x = _join(x, [(one, one.features.levels[level]) for one in warped], joined)
             levels.append(x)
         for number, block in enumerate(self.tsf_model.resnets):
             x = block(x)
-            x = _add(x, [one.onto(x, one.features.blocks[number]) for one in warped])
+            joined = None if self.config.sources == "sum" else self.block_attention[number]
+            x = _join(x, [(one, one.features.blocks[number]) for one in warped], joined)
         return self.tsf_model.decode(x, levels)
 
     def load_official(self, source: str | Path | Mapping[str, Any]) -> LoadReport:
@@ -328,7 +350,11 @@ def init_published(network: nn.Module, *, generator: torch.Generator | None = No
             module.bias.zero_()
 
 
-def _add(x: Tensor, terms: Sequence[Tensor]) -> Tensor:
-    for term in terms:
+def _join(x: Tensor, sources: Sequence[tuple[_WarpedSource, Tensor]], attention: nn.Module | None) -> Tensor:
+    """Give features of a pose what the sources have to say there."""
+    warped = [one.onto(x, feature) for one, feature in sources]
+    if attention is not None:
+        return attention(x, warped, [one.reaches(x) for one, _ in sources])
+    for term in warped:
         x = x + term
     return x

@@ -1,7 +1,8 @@
 """One person in several photos: each place of the body is taken from the photo that shows it best.
 
-Between photos the choice changes over a few centimetres of skin. Other photos' colours are brought to the first one's,
-as far as both show the same places. Photos whose clothes differ too much to be one person's give a warning.
+Between photos the choice changes over a few centimetres of skin. Colours stay each photo's own: light that falls on a
+back is not that which falls on a front, and bringing one to the other cost 0.4 dB on made-up people. Photos whose
+clothes differ too much to be one person's give a warning.
 """
 
 from __future__ import annotations
@@ -24,13 +25,13 @@ from limner.motion.unseen import part_kinds
 
 EASE_M = 0.03
 """Over about this much skin one photo takes over from another."""
-FIRST_FAVOUR = 0.1
+FIRST_FAVOUR = 0.08
 """What the first photo is given ahead: where two show a place about as well, it is the first one's."""
-SHARPNESS = 0.06
+SHARPNESS = 0.025
+"""Of the choice: a photo that shows a place so much better takes e times the share."""
 TRUSTED = 0.5
 FEWEST_PLACES = 60
-"""Places that two photos must both show before their light is compared."""
-MOST_GAIN = 1.3
+"""Places of trunk or legs that a photo must show before its clothes are compared."""
 CLOTHES_DISTANCE = 34.0
 """Lab distance between the median colours of trunk or legs, in two photos, that one outfit hardly reaches."""
 _CLOTHES = ("torso", "leg")
@@ -71,7 +72,6 @@ def join_photos(actors: Sequence[Actor]) -> Actor:
     looks = [actor.layers[0].appearance for actor in actors]
     shown = np.stack([look.seen * np.clip(look.facing, 0, 1) for look in looks])
     shares = photo_shares(actors[0].body, shown)
-    looks = [looks[0], *(_in_first_light(look, looks[0]) for look in looks[1:])]
     layers = tuple(Layer(look, share) for look, share in zip(looks, shares, strict=True))
     warnings = [warning for actor in actors for warning in actor.warnings]
     warnings += different_clothes(actors[0].body, [actor.layers[0].appearance for actor in actors])
@@ -99,17 +99,3 @@ def _colour_of(look: Appearance, members: ndarray) -> Float32[ndarray, "3"] | No
         return None
     colours = sample_points(look.colour, look.figure.points[places]).astype(np.float32) / 255
     return np.median(cv2.cvtColor(colours[None], cv2.COLOR_RGB2LAB)[0], axis=0)
-
-
-def _in_first_light(look: Appearance, first: Appearance) -> Appearance:
-    """Scale a photo's colours so that what both photos show is as light as in the first."""
-    both = np.minimum(look.seen, first.seen) > TRUSTED
-    if both.sum() < FEWEST_PLACES:
-        return look
-    own, wanted = (
-        np.median(sample_points(one.colour, one.figure.points[both]).astype(np.float32), axis=0)
-        for one in (look, first)
-    )
-    gain = np.clip((wanted + 1) / (own + 1), 1 / MOST_GAIN, MOST_GAIN)
-    colour, atlas = (np.clip(image * gain, 0, 255).astype(np.uint8) for image in (look.colour, look.atlas))
-    return replace(look, colour=colour, atlas=atlas)
