@@ -18,8 +18,11 @@ from limner.face.align import (
     warp_arcface,
 )
 from limner.face.arcface import ArcFace, ir_101, ir_se50
+from limner.face.blend import blend_generators
+from limner.face.cascade import MtcnnFinder
 from limner.face.detector import FaceDetector
 from limner.face.discriminator import Discriminator
+from limner.face.editor import FaceEditor, FaceResult, FaceTask, Identity, check_task
 from limner.face.embedding import FACE_EMBEDDING, FaceEmbedder, face_chip
 from limner.face.encoder import (
     Encoder,
@@ -32,12 +35,20 @@ from limner.face.encoder import (
 )
 from limner.face.fast import FastGenerator
 from limner.face.finder import FaceFinder, Faces, find_faces
+from limner.face.identity import IdentityScore
+from limner.face.latent import Latent, read_direction
 from limner.face.layers import EqualConv2d, EqualLinear, ModulatedConv2d, StyledConv, ToRGB
 from limner.face.mesh import Mesh, MeshNetwork
+from limner.face.models import FaceModel, load_any_generator, load_face_model
 from limner.face.mtcnn import OutputNet, ProposalNet, RefineNet, cut_out, make_square, move_boxes, proposals, suppress
+from limner.face.nvidia import read_generator, read_nvidia
 from limner.face.ops import BLUR_TAPS, Blur, Downsample, Upsample, fused_leaky_relu, set_form, upfirdn2d
+from limner.face.paste import PasteRegion, face_mask, match_colours, paste_face
 from limner.face.psp import Psp, PspConfig, StartReport, load_psp, mix_rows, psp_config, start_psp
+from limner.face.published import PUBLISHED, import_weights, psp_facts
+from limner.face.refine import Distance, Refinement, refine_latent
 from limner.face.resample import resize_8bit, warp_affine_8bit, warp_quad
+from limner.face.sources import DRAWN, FaceTaskName, source_tensor
 from limner.face.squares import cut_square, paste_square, turned_square
 from limner.face.stylegan2 import Generator, GeneratorConfig, generator_config, load_generator
 from limner.face.tasks import (
@@ -61,43 +72,58 @@ from limner.face.tasks import (
     sketch_tensor,
     upscale_tensor,
 )
+from limner.face.tracker import steadiness, track_face
 
 __all__ = [
     "ALIGNED_SIDE",
     "ARCFACE_POINTS",
     "BLUR_TAPS",
+    "DRAWN",
     "FACE_EMBEDDING",
     "LABELS",
     "LABEL_COLOURS",
+    "PUBLISHED",
     "UPSCALE_FACTORS",
     "AlignedFace",
     "ArcFace",
     "Blur",
     "Discriminator",
+    "Distance",
     "Downsample",
     "Encoder",
     "EncoderName",
     "EqualConv2d",
     "EqualLinear",
     "FaceDetector",
+    "FaceEditor",
     "FaceEmbedder",
     "FaceFinder",
+    "FaceModel",
+    "FaceResult",
+    "FaceTask",
+    "FaceTaskName",
     "Faces",
     "FastGenerator",
     "Generator",
     "GeneratorConfig",
     "GradualStyleEncoder",
+    "Identity",
+    "IdentityScore",
     "LabelResize",
     "LastLayerRowsEncoder",
     "LastLayerStyleEncoder",
+    "Latent",
     "Mesh",
     "MeshNetwork",
     "ModulatedConv2d",
+    "MtcnnFinder",
     "OutputNet",
+    "PasteRegion",
     "ProposalNet",
     "Psp",
     "PspConfig",
     "RefineNet",
+    "Refinement",
     "StartReport",
     "StyledConv",
     "ToRGB",
@@ -106,42 +132,58 @@ __all__ = [
     "align_ffhq",
     "arcface_matrix",
     "bicubic_taps",
+    "blend_generators",
     "build_encoder",
+    "check_task",
     "cut_out",
     "cut_quad",
     "cut_square",
     "draw_factor",
     "face_chip",
+    "face_mask",
     "face_quad",
     "face_tensor",
     "find_faces",
     "fused_leaky_relu",
     "generator_config",
     "grey",
+    "import_weights",
     "ir_101",
     "ir_se50",
     "label_tensor",
+    "load_any_generator",
+    "load_face_model",
     "load_generator",
     "load_psp",
     "low_resolution",
     "make_square",
+    "match_colours",
     "mix_rows",
     "move_boxes",
     "one_hot",
+    "paste_face",
     "paste_square",
     "picture_of",
     "picture_of_labels",
     "picture_of_sketch",
     "proposals",
     "psp_config",
+    "psp_facts",
+    "read_direction",
+    "read_generator",
+    "read_nvidia",
+    "refine_latent",
     "resize_8bit",
     "resize_labels",
     "set_form",
     "shrink_bicubic",
     "sketch_edges",
     "sketch_tensor",
+    "source_tensor",
     "start_psp",
+    "steadiness",
     "suppress",
+    "track_face",
     "turned_square",
     "upfirdn2d",
     "upscale_tensor",

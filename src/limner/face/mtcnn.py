@@ -166,9 +166,10 @@ def cut_out(image: UInt8[ndarray, "H W 3"], boxes: Num[ndarray, "N C"], side: in
         x1, y1 = max(left, 0), max(top, 0)
         x2, y2 = max(min(right + 1, image.shape[1]), x1), max(min(bottom + 1, image.shape[0]), y1)
         patch[y1 - top : y2 - top, x1 - left : x2 - left] = image[y1:y2, x1:x2]
-        patches[index] = _normalise(resize_8bit(patch, (side, side)))
+        patches[index] = normalise(resize_8bit(patch, (side, side)))
     return patches
 
 
-def _normalise(image: UInt8[ndarray, "H W 3"]) -> Float32[ndarray, "3 H W"]:
+def normalise(image: UInt8[ndarray, "H W 3"]) -> Float32[ndarray, "3 H W"]:
+    """Return a picture as the three networks see it, about in [-1, 1]."""
     return cast(ndarray, ((image.astype(np.float32) - _MEAN) * _SCALE).transpose(2, 0, 1))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias, get_args
 
-import cv2
 import numpy as np
 import torch
 from jaxtyping import Bool, Float32, UInt8
@@ -105,16 +104,7 @@ def _with_hole(image: RgbImage, hole: ndarray | None, channels: int, side: int) 
         raise InputError("inpainting needs to know what is to be filled: give a mask")
     check_shape(hole, "the mask", image.shape[:2])
     open_ = torch.from_numpy(resize_8bit(hole.astype(np.uint8) * 255, (side, side)) > 127)
-    source = face_tensor(image, side).masked_fill(open_, 0.0)
+    # Emptied before it is resized too, or colours of the hole would reach over its border.
+    emptied = np.where(hole[..., None], np.uint8(128), image)
+    source = face_tensor(emptied, side).masked_fill(open_, 0.0)
     return torch.cat([source, open_[None].float()]) if channels == 4 else source
-
-
-def triangle_hole(random: np.random.Generator, side: int = NETWORK_SIDE, count: int = 1) -> Bool[ndarray, "side side"]:
-    """Draw triangles for the training of inpainting, each with corners on a circle of 0.15 to 0.4 of the side."""
-    drawn = np.zeros((side, side), np.uint8)
-    for _ in range(count):
-        centre, radius = random.uniform(0.2, 0.8, 2), random.uniform(0.15, 0.4)
-        angles = random.uniform(0, 2 * np.pi) + np.array([0, 1, 2]) * 2 * np.pi / 3 + random.uniform(-0.5, 0.5, 3)
-        corners = centre + radius * np.stack([np.cos(angles), np.sin(angles)], axis=1)
-        cv2.fillPoly(drawn, [np.round(corners * side).astype(np.int32)], 1)
-    return drawn.astype(bool)

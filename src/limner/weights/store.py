@@ -6,7 +6,7 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from limner.checks import FileProblem, WeightsError
 from limner.types import PrecisionName
@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 
 
 def save_weights(
-    record: WeightRecord, state: Mapping[str, Tensor], folder: Path, *, precision: PrecisionName = "fp32"
+    record: WeightRecord,
+    state: Mapping[str, Tensor],
+    folder: Path,
+    *,
+    precision: PrecisionName = "fp32",
+    facts: Mapping[str, Any] | None = None,
 ) -> WeightRecord:
     """Keep weights in `folder` under their record's name; a file of that name is replaced.
 
@@ -26,6 +31,7 @@ def save_weights(
         state: tensors by key.
         folder: made if need be.
         precision: fp16 halves the file: kernels are rounded, norms and biases stay as they are.
+        facts: what keys and shapes do not say of the network; JSON in the file's metadata under `limner`.
 
     Returns:
         The record with the name and the checksum of the file.
@@ -45,7 +51,8 @@ def save_weights(
     path = folder / f"{record.name}.safetensors"
     tensors = _rounded(state, record.name) if precision == "fp16" else dict(state)
     with written_beside(path) as temporary:
-        save_file({key: value.contiguous() for key, value in tensors.items()}, temporary, {"format": "pt"})
+        metadata = {"format": "pt"} if facts is None else {"format": "pt", "limner": json.dumps(dict(facts))}
+        save_file({key: value.contiguous() for key, value in tensors.items()}, temporary, metadata)
         record = dataclasses.replace(record, file=path.name, sha256=checksum(temporary))
     with written_beside(path.with_suffix(".json")) as card:
         card.write_text(json.dumps(dataclasses.asdict(record), indent=2) + "\n", encoding="utf-8")
