@@ -37,15 +37,16 @@ def read_smpl_file(path: Path, frame_rate: Fraction | None, person: int) -> tupl
         person: whose rows to take where the file holds several people.
 
     Returns:
-        The motion in a world with y up, and whether the frame rate comes from the file. Positions are the file's
-        translation, which is the pelvis up to a constant that depends on the body's shape.
+        The motion in a world with y up, and whether the frame rate comes from the file. Positions are the pelvis where
+        the file has `pelvis_rest` (limner's own do); else the file's translation, which is the pelvis up to a constant
+        that depends on the body's shape.
 
     Raises:
         FileProblem: the file is no numpy file, or needs code to be read.
         InputError: keys are missing, an array has another width, or numbers are not finite.
     """
     arrays = load_arrays(check_file(path, "motion file"))
-    arrays = _rows_of(arrays, person, path)
+    arrays = _of_the_world(_rows_of(arrays, person, path))
     if (found := _first(arrays, _VECTOR_KEYS)) is not None and found.shape[-1] >= 85:
         rotmats, transl, turn = _from_vectors(found.reshape(-1, found.shape[-1]), path)
     else:
@@ -141,6 +142,14 @@ def _as_rotmats(rotations: ndarray, path: Path) -> Float[ndarray, "T J 3 3"]:
     return Rotation.from_rotvec(vectors).as_matrix().reshape(len(rotations), -1, 3, 3)
 
 
+def _of_the_world(arrays: dict[str, ndarray]) -> dict[str, ndarray]:
+    """Leave out the camera's view of a motion that limner has put into a world: the file's AMASS names hold that."""
+    if not ("world" in arrays and "poses" in arrays and arrays["world"].size == 1 and bool(arrays["world"])):
+        return arrays
+    of_the_camera = ("global_orient", "body_pose", "transl", "weak_camera", "joints")
+    return {key: array for key, array in arrays.items() if key not in of_the_camera}
+
+
 def _padded(rotmats: Float[ndarray, "T J 3 3"]) -> Float[ndarray, "T 24 3 3"]:
     padded = np.tile(np.eye(3), (len(rotmats), 24, 1, 1))
     count = min(24, rotmats.shape[1])
@@ -159,7 +168,8 @@ def _positions(arrays: dict[str, ndarray], path: Path) -> Float[ndarray, "T 3"]:
         return np.zeros((count, 3))
     transl = np.asarray(transl, dtype=np.float64).reshape(-1, 3)
     check_frames(transl, path)
-    return transl
+    rest = arrays.get("pelvis_rest")
+    return transl if rest is None or rest.shape != transl.shape else transl + rest
 
 
 def _camera_positions(weak_camera: Float[ndarray, "T 3"]) -> Float[ndarray, "T 3"]:
@@ -179,7 +189,7 @@ def _turn(arrays: dict[str, ndarray], rotmats: Float[ndarray, "T 24 3 3"]) -> Fl
     """Bring the file's world to y up: camera axes where a camera is given, z up in AMASS, else by how people stand."""
     if "weak_camera" in arrays:
         return _CAMERA_TO_WORLD
-    if "trans" in arrays and _first(arrays, _RATE_KEYS) is not None:
+    if "trans" in arrays and (_first(arrays, _RATE_KEYS) is not None or "world" in arrays):
         return _Z_UP_TO_Y_UP
     return turn_to_y_up(rotmats[:, 0])
 
