@@ -97,13 +97,13 @@ class PublishedFrame:
     drawn: DrawnBody
 
     def to_u8(self) -> UInt8[ndarray, "H H 3"]:
-        """Return RGB, 8 bits. Difference: clipped, where the published code wraps round."""
+        """Return RGB, 8 bits."""
         return eight_bits(self.picture)
 
 
 def eight_bits(picture: Float[Tensor, "1 C H W"]) -> UInt8[ndarray, "H W C"]:
-    """Turn [-1, 1] into 0 to 255, cut off below the next whole number as published."""
-    return ((picture[0].permute(1, 2, 0) + 1) * 127.5).clamp(0, 255).to(torch.uint8).cpu().numpy()
+    """Turn [-1, 1] into 0 to 255. Difference: rounded and clipped; the published code cuts off and wraps round."""
+    return ((picture[0].permute(1, 2, 0) + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).cpu().numpy()
 
 
 class PublishedPainter:
