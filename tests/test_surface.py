@@ -16,9 +16,9 @@ from limner import api
 ROOM_NAMES = {
     "limner": """SMPL Actor Bodies BodyPredictor Boxes FileProblem InputError Keypoints LimnerError Locator MissingExtra
         Motion NobodyFound PosePredictor Raster ShapeError VideoWriter WeightsError __version__ draw_keypoints
-        evaluate_self find_people fit_keypoints imitate load_body open_video rasterise read_image read_image_rgba
+        evaluate_motion find_people fit_keypoints imitate load_body open_video rasterise read_image read_image_rgba
         read_keypoints read_motion resample_motion swap track_person view write_image write_video""",
-    "limner.api": """ClipScores ExportReport FilesReport Finding Report SelfScores body doctor evaluate_self export
+    "limner.api": """ClipScores ExportReport FilesReport Finding MotionScores Report body doctor evaluate_motion export
         imitate pose swap view""",
     "limner.data": """DataReport DatasetError MpiiTruth PoseSamples missing_pictures read_coco
         read_keypoint_json read_lsp read_mpii read_mpii_truth read_picture read_samples show

@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from limner.api import evaluate_self, imitate, swap, view
+    from limner.api import evaluate_motion, imitate, swap, view
     from limner.body import SMPL, BodyPredictor, fit_keypoints, load_body
     from limner.checks import FileProblem, InputError, LimnerError, MissingExtra, NobodyFound, ShapeError, WeightsError
     from limner.media import (
@@ -52,7 +52,7 @@ __all__ = [
     "WeightsError",
     "__version__",
     "draw_keypoints",
-    "evaluate_self",
+    "evaluate_motion",
     "find_people",
     "fit_keypoints",
     "imitate",
@@ -73,7 +73,7 @@ __all__ = [
 
 # Where each public name lives; a test holds this table, `__all__` and the imports above to one another.
 _HOMES = {
-    "limner.api": ("evaluate_self", "imitate", "swap", "view"),
+    "limner.api": ("evaluate_motion", "imitate", "swap", "view"),
     "limner.body": ("SMPL", "BodyPredictor", "fit_keypoints", "load_body"),
     "limner.checks": (
         "FileProblem",

@@ -22,7 +22,7 @@ VERBS = {
     ("swap",): ("PHOTO", "CLOTHES", "--parts", "--motion", "--clothes-person"),
     ("pose",): ("INPUT...", "--draw", "--skeleton", "--person", "--weights", "--format", "--smooth"),
     ("body",): ("INPUT...", "--draw", "--body"),
-    ("eval", "motion"): ("--self", "--max-frames"),
+    ("eval", "motion"): ("--self", "--max-frames", "--cross", "--protocol", "--painter"),
     ("weights", "list"): ("--json",),
     ("weights", "show"): ("NAME",),
     ("weights", "verify"): ("--json",),
@@ -60,15 +60,16 @@ def test_version(run: Run) -> None:
         (jobs.swap, "swap"),
         (writers.pose, "pose"),
         (writers.body, "body"),
-        (scores.motion, "evaluate_self"),
+        (scores.motion, "evaluate_motion"),
         (export_verbs.export, "export"),
     ],
 )
 def test_a_verb_takes_what_its_function_takes(verb: Callable, function: str) -> None:
     other_names = {"rate": "frame_rate", "elevation": "elevation_deg", "angles": "angles_deg", "body_model": "body"}
+    other_names["source"] = "sources"
     words = [other_names.get(name, name) for name in inspect.signature(verb).parameters if name != "as_json"]
     assert sorted(words) == sorted(
-        name for name in inspect.signature(getattr(api, function)).parameters if name != "progress"
+        name for name in inspect.signature(getattr(api, function)).parameters if name not in ("progress", "face_pass")
     )
 
 

@@ -112,20 +112,22 @@ def test_half_a_body_is_a_warning(run: Run, small_person: Path, tmp_path: Path) 
 
 
 def test_scores_as_a_table_and_as_json(run: Run, person_video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    scores = np.float32([[[0.9, 0.8], [0.7, 0.6], [0.5, 0.4]]] * 3)
-    clip = api.ClipScores(person_video, 0, scores, scores * 30)
+    rows = {"ssim_mask": np.float32([[0.9, 0.7, 0.5]] * 3), "face": np.full((3, 3), np.nan, np.float32)}
+    clip = api.ClipScores("film", "self", ("composite", "first frame", "background"), rows, {"fid": (1.0, 2.0, 3.0)})
     asked = {}
 
     def evaluate(videos: list[Path], **options: object) -> object:
         asked.update(options, videos=videos)
-        return api.SelfScores((clip,))
+        return api.MotionScores((clip,))
 
-    monkeypatch.setattr(api, "evaluate_self", evaluate)
+    monkeypatch.setattr(api, "evaluate_motion", evaluate)
     table = run("eval", "motion", "--self", person_video, "--max-frames", 3, "--size", 256).output
-    assert "film.mp4" in table and "0.9000" in table and "background" in table
+    assert "film" in table and "0.9000" in table and "background" in table and "published" in table
+    assert "face" not in table.split("published")[0]  # never taken
     assert asked["videos"] == [person_video] and asked["max_frames"] == 3 and asked["size"] == 256
     (found,) = json.loads(run("eval", "motion", "--self", person_video, "--json").output)
-    assert found["means"]["limner"]["psnr_mask"] == pytest.approx(24) and len(found["ssim"]) == 3
+    assert found["means"]["composite"]["ssim_mask"] == pytest.approx(0.9) and found["means"]["background"]["fid"] == 3
+    assert len(found["frames"]["ssim_mask"]) == 3 and found["frames"]["face"][0] == [None] * 3
 
 
 def test_doctor_finds_all_well(run: Run) -> None:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from limner.api.body_files import body
     from limner.api.evaluation import ClipScores, MotionScores, evaluate_motion
-    from limner.api.frame_scores import ScoreOptions
     from limner.api.face_evaluation import evaluate_faces, evaluate_maps
     from limner.api.health import Finding, doctor
     from limner.api.inputs import FilesReport
@@ -27,7 +26,6 @@ __all__ = [
     "Finding",
     "MotionScores",
     "Report",
-    "ScoreOptions",
     "body",
     "doctor",
     "evaluate_faces",
@@ -45,7 +43,6 @@ __all__ = [
 _HOMES = {
     "limner.api.body_files": ("body",),
     "limner.api.evaluation": ("ClipScores", "MotionScores", "evaluate_motion"),
-    "limner.api.frame_scores": ("ScoreOptions",),
     "limner.api.network_files": ("ExportReport", "export"),
     "limner.api.face_evaluation": ("evaluate_faces", "evaluate_maps"),
     "limner.api.health": ("Finding", "doctor"),

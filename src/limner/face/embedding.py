@@ -115,6 +115,16 @@ class FaceEmbedder(nn.Module):
         x = self.blocks(functional.max_pool2d(x, 3, 2))
         return self.last(x.mean(dim=(2, 3)))
 
+    def maps(self, images: Float[Tensor, "B 3 H W"]) -> list[Float[Tensor, "B C h w"]]:
+        """Return the maps after the stem and before each halving, of pictures of any size, RGB, 0 to 255."""
+        x = torch.relu(self.stem((images - self.mean) * _SCALE))
+        kept, x = [x], functional.max_pool2d(x, 3, 2)
+        for block in self.blocks:
+            if block.halves:
+                kept.append(x)
+            x = block(x)
+        return kept
+
     def load_quantised(self, state: Mapping[str, Tensor]) -> None:
         """Load tensors of 8 bits, each with `KEY.range`: its step and its least value; others as they are.
 
