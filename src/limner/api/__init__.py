@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from limner.api.body_files import body
     from limner.api.evaluation import ClipScores, MotionScores, evaluate_motion
     from limner.api.face_evaluation import evaluate_faces, evaluate_maps
+    from limner.api.face_pass import FaceRepair
     from limner.api.health import Finding, doctor
     from limner.api.inputs import FilesReport
     from limner.api.network_files import ExportReport, export
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ClipScores",
     "ExportReport",
+    "FaceRepair",
     "FilesReport",
     "Finding",
     "MotionScores",
@@ -45,6 +47,7 @@ _HOMES = {
     "limner.api.evaluation": ("ClipScores", "MotionScores", "evaluate_motion"),
     "limner.api.network_files": ("ExportReport", "export"),
     "limner.api.face_evaluation": ("evaluate_faces", "evaluate_maps"),
+    "limner.api.face_pass": ("FaceRepair",),
     "limner.api.health": ("Finding", "doctor"),
     "limner.api.inputs": ("FilesReport",),
     "limner.api.pose_files": ("pose",),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -23,6 +23,9 @@ from limner.cli.outcome import counted, print_json, verb, warn
 from limner.cli.progress import ProgressBar
 from limner.types import CameraStrategy, PainterName
 
+if TYPE_CHECKING:
+    from limner.api import FaceRepair
+
 Photo = Annotated[Path, typer.Argument(metavar="PHOTO", help="A photo of a person.", show_default=False)]
 Sources = Annotated[
     list[Path] | None,
@@ -31,12 +34,19 @@ Sources = Annotated[
 Painter = Annotated[PainterName, typer.Option(help="Who paints: composite, slim, or auto for the best that is there.")]
 Weights = Annotated[
     str | None,
-    typer.Option(
-        help="Published weights that paint instead, such as lwgan-iper-fashion-place; need --body smpl:PATH."
-    ),
+    typer.Option(help="Published weights that paint instead, such as lwgan-iper-fashion-place; need --body smpl:PATH."),
 ]
 Tune = Annotated[
     int, typer.Option("--tune", min=0, max=2000, metavar="STEPS", help="First adapt the weights to the photos.")
+]
+Face = Annotated[
+    str | None,
+    typer.Option(
+        "--face",
+        metavar="WEIGHTS",
+        help="Repair the face of every frame by these weights of pixel2style2pixel, where that makes it more alike.",
+        show_default=False,
+    ),
 ]
 
 
@@ -70,6 +80,7 @@ def imitate(
     painter: Painter = "auto",
     weights: Weights = None,
     tune: Tune = 0,
+    face: Face = None,
     licence: Licence = "any",
     as_json: AsJson = False,
 ) -> None:
@@ -97,6 +108,7 @@ def imitate(
             painter=painter,
             weights=weights,
             tune=tune,
+            face_pass=_repair(face, photo),
             licence=licence,
             progress=progress,
         )
@@ -129,6 +141,7 @@ def view(
     painter: Painter = "auto",
     weights: Weights = None,
     tune: Tune = 0,
+    face: Face = None,
     licence: Licence = "any",
     as_json: AsJson = False,
 ) -> None:
@@ -157,6 +170,7 @@ def view(
             painter=painter,
             weights=weights,
             tune=tune,
+            face_pass=_repair(face, photo),
             licence=licence,
             progress=progress,
         )
@@ -185,6 +199,7 @@ def swap(
     painter: Painter = "auto",
     weights: Weights = None,
     tune: Tune = 0,
+    face: Face = None,
     licence: Licence = "any",
     as_json: AsJson = False,
 ) -> None:
@@ -210,10 +225,17 @@ def swap(
             painter=painter,
             weights=weights,
             tune=tune,
+            face_pass=_repair(face, photo),
             licence=licence,
             progress=progress,
         )
     _tell(report, as_json)
+
+
+def _repair(face: str | None, photo: Path) -> FaceRepair | None:
+    from limner import api
+
+    return None if face is None else api.FaceRepair.load(face, photo)
 
 
 def _tell(report: Any, as_json: bool) -> None:
