@@ -51,7 +51,7 @@ def kept(cache: Path) -> list[str]:
 def test_openvino_gives_what_torch_gives(module: nn.Module) -> None:
     x = batch(2)
     eager = load_network(module, input_shape=x.shape, runtime="torch", threads=1)(x)
-    fast = load_network(module, input_shape=x.shape, threads=1)(x)
+    fast = load_network(module, input_shape=x.shape, runtime="openvino", threads=1)(x)
     assert [output.shape for output in fast] == [(2, 2, 4, 3), (2, 4)]
     for one, other in zip(eager, fast, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
@@ -79,11 +79,13 @@ def test_the_module_is_neither_changed_nor_watched(module: nn.Module, runtime: s
 def test_a_converted_network_is_kept_and_found_again(
     module: nn.Module, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = load_network(module, input_shape=(1, 3, 8, 6), threads=1)(batch(1))[0]
+    first = load_network(module, input_shape=(1, 3, 8, 6), runtime="openvino", threads=1)(batch(1))[0]
     files = kept(cache)
     assert [Path(name).suffix for name in files] == [".bin", ".xml"]
     monkeypatch.setattr("limner.runtime.modules.convert_module", None)
-    np.testing.assert_array_equal(load_network(module, input_shape=(1, 3, 8, 6), threads=1)(batch(1))[0], first)
+    np.testing.assert_array_equal(
+        load_network(module, input_shape=(1, 3, 8, 6), runtime="openvino", threads=1)(batch(1))[0], first
+    )
     assert kept(cache) == files and not list(cache.glob(".converting-*"))
 
 
@@ -103,10 +105,12 @@ def test_other_weights_shapes_layers_and_code_are_kept_apart(
 
 
 def test_a_damaged_file_is_made_anew(module: nn.Module, cache: Path, caplog: pytest.LogCaptureFixture) -> None:
-    before = load_network(module, input_shape=(1, 3, 8, 6), threads=1)(batch(1))[0]
+    before = load_network(module, input_shape=(1, 3, 8, 6), runtime="openvino", threads=1)(batch(1))[0]
     xml = next(cache.glob("twoheads-*.xml"))
     xml.write_text("<net")
-    np.testing.assert_array_equal(load_network(module, input_shape=(1, 3, 8, 6), threads=1)(batch(1))[0], before)
+    np.testing.assert_array_equal(
+        load_network(module, input_shape=(1, 3, 8, 6), runtime="openvino", threads=1)(batch(1))[0], before
+    )
     assert "made anew" in caplog.text and xml.stat().st_size > 100
 
 

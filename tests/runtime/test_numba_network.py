@@ -141,7 +141,7 @@ def test_layers_are_kept_and_found_again(cache: Path, monkeypatch: pytest.Monkey
     module, x = Residual().eval(), maps(1, 3, 8, 12)
     first = load_network(module, input_shape=x.shape, threads=1)(x)[0]
     assert [path.suffix for path in cache.iterdir()] == [".npz"]
-    monkeypatch.setattr("limner.runtime.layers.freeze_module", None)
+    monkeypatch.setattr("limner.runtime.reading.freeze_module", None)
     np.testing.assert_array_equal(load_network(module, input_shape=x.shape, threads=1)(x)[0], first)
 
 
@@ -175,11 +175,11 @@ def test_maps_that_are_overwritten() -> None:
 @pytest.mark.parametrize(
     ("module", "words"),
     [
-        (nn.Sequential(nn.Conv2d(3, 4, 3), nn.MaxPool2d(2)), "MaxPool2d"),
+        (nn.Sequential(nn.Conv2d(3, 4, 3), nn.AvgPool2d(2)), "AvgPool2d"),
         (nn.Conv2d(3, 6, 3, groups=3), "grouped"),
         (nn.Conv2d(3, 4, 3, dilation=2), "dilated"),
         (nn.Conv2d(3, 4, (3, 1), padding=(1, 0)), "lopsided"),
-        (nn.ReLU(), "ReLU follows"),
+        (nn.ReLU(), "few channels"),
         (nn.Sequential(nn.Conv2d(3, 4, 1), nn.Upsample(scale_factor=2)), "come from no layer"),
         (nn.Sequential(nn.Conv2d(3, 4, 1), nn.Upsample(scale_factor=1.5)), "whole factor"),
     ],
@@ -194,3 +194,41 @@ def test_arrays_of_another_shape_are_refused() -> None:
     network = load_network(Residual().eval(), input_shape=(-1, 3, 8, 12), threads=1)
     with pytest.raises(InputError, match=r"\(-1, 3, 8, 12\), got \(1, 3, 12, 8\)"):
         network(maps(1, 3, 12, 8))
+
+
+class Norms(nn.Module):
+    """Norms before convolutions, channels weighed by their means, slopes, pooling, doublings, tails of vectors."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.slopes = nn.Conv2d(3, 16, 7, 1, 3), nn.PReLU(16)
+        self.halve = nn.Sequential(nn.BatchNorm2d(16), nn.Conv2d(16, 24, 3, 2, 1), nn.LeakyReLU(0.1))
+        self.narrow, self.weigh = nn.Conv2d(24, 8, 1), nn.Conv2d(8, 24, 1)
+        self.grow = nn.Sequential(
+            nn.ConvTranspose2d(24, 16, 3, 2, 1, output_padding=1), nn.InstanceNorm2d(16, affine=True), nn.ReLU()
+        )
+        self.joined, self.linear, self.pool = nn.Conv2d(32, 8, 3, 1, 1), nn.Linear(8 + 3, 5), nn.MaxPool2d(3, 2, 1)
+        self.register_buffer("start", torch.randn(3))
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        x = self.slopes(self.first(x))
+        y = self.halve(x)
+        y = y * torch.sigmoid(self.weigh(torch.relu(self.narrow(y.mean((2, 3), keepdim=True))))) + y
+        z = self.joined(torch.cat([x, self.grow(y)], 1))
+        start = self.start.expand(len(x), -1)
+        vector = self.linear(torch.cat([z.mean((2, 3)), start], 1))
+        small = nn.functional.interpolate(self.pool(z), size=z.shape[2:], mode="bilinear", align_corners=True)
+        return torch.tanh(z), small, torch.stack([vector, vector.relu()], 1)
+
+
+@pytest.mark.parametrize(("batch", "size_hw", "threads"), [(1, (16, 24), 1), (4, (40, 32), 2)])
+def test_norms_weights_of_channels_doublings_and_vectors(batch: int, size_hw: tuple[int, int], threads: int) -> None:
+    torch.manual_seed(0)
+    module = Norms().train()
+    module(torch.randn(4, 3, 16, 16))
+    x = maps(batch, 3, *size_hw)
+    network = load_network(module.eval(), input_shape=(-1, 3, *size_hw), runtime="numba", threads=threads)
+    with torch.no_grad():
+        wanted = module.double()(torch.from_numpy(x).double())
+    for got, one in zip(network(x), wanted, strict=True):
+        np.testing.assert_allclose(got, one.numpy(), **TOLERANCE)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import os
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -85,7 +85,7 @@ class FastGenerator:
             names.append(f"weights{level}")
             layers += _coloured(self._colours[level], level, source, colours)
             colours = f"colours{level}"
-        return LayerList(tuple(names), tuple(layers), (str(colours),))
+        return LayerList(tuple(names), tuple(layers), ((str(colours),),))
 
     def _scaled(self, maps: list[Tensor]) -> dict[str, ndarray]:
         """Noise as it is added: times its strength and the gain."""
@@ -123,7 +123,7 @@ def _fits(generator: Generator) -> bool:
 def _styled(conv: StyledConv, index: int, source: str) -> list[Layer]:
     """A styled convolution, which writes `map<index>`."""
     weight, bias = conv.conv.weight[0].numpy(), (GAIN * conv.activate.bias).numpy()
-    end = {"gain": f"gain{index}", "noise": f"noise{index}", "slope": SLOPE}
+    end: dict[str, Any] = {"gain": f"gain{index}", "noise": f"noise{index}", "slope": SLOPE}
     name, scale = f"map{index}", f"scale{index}"
     if not conv.conv.upsample:
         return [Convolution(name, source, weight, bias, padding=1, scale=scale, **end)]

@@ -14,10 +14,10 @@ from limner.runtime.cache import cache_folder
 from limner.runtime.layer_kinds import (
     Addition,
     Blur,
-    Concatenation,
     Convolution,
     Curve,
     Enlargement,
+    Every,
     Layer,
     LayerList,
     Measurement,
@@ -36,10 +36,10 @@ if TYPE_CHECKING:
 __all__ = [
     "Addition",
     "Blur",
-    "Concatenation",
     "Convolution",
     "Curve",
     "Enlargement",
+    "Every",
     "Layer",
     "LayerList",
     "LayerNetwork",

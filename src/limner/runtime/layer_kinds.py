@@ -167,14 +167,15 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class Concatenation:
-    """Maps of whole eights of channels, one behind another."""
+class Every:
+    """Every `step`-th pixel along both axes, without a copy."""
 
     output: str
-    sources: tuple[str, ...]
+    source: str
+    step: int
 
 
-Layer: TypeAlias = Convolution | Addition | Enlargement | Blur | Measurement | Pooling | Curve | Concatenation
+Layer: TypeAlias = Convolution | Addition | Enlargement | Blur | Measurement | Pooling | Curve | Every
 
 
 @dataclass(frozen=True)
@@ -184,12 +185,14 @@ class LayerList:
     Attributes:
         sources: the names of the inputs, a network's only one or its first the picture.
         layers: each uses only what stands before it.
-        outputs: the names of the results.
+        outputs: the names of the results; several names together are stacked, vectors one below another.
+        vectors: those of the names whose maps of one pixel are given as vectors.
     """
 
     sources: tuple[str, ...]
     layers: tuple[Layer, ...]
-    outputs: tuple[str, ...]
+    outputs: tuple[tuple[str, ...], ...]
+    vectors: tuple[str, ...] = ()
 
 
 _READ = ("source", "residual", "scale", "gain", "bias", "noise", "weights", "first", "second")
@@ -197,8 +200,6 @@ _READ = ("source", "residual", "scale", "gain", "bias", "noise", "weights", "fir
 
 def names_read(layer: Layer) -> tuple[str, ...]:
     """Return the names of the maps that a layer reads."""
-    if isinstance(layer, Concatenation):
-        return layer.sources
     values = [getattr(layer, field.name) for field in fields(layer) if field.name in _READ]
     return tuple(value for value in values if isinstance(value, str))
 

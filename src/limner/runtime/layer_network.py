@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from threading import Lock
 
 import numpy as np
@@ -44,11 +44,24 @@ class LayerNetwork:
         Raises:
             NotExpressible: the kernels cannot do what a layer asks for at these shapes.
         """
-        shapes = {name: values.shape for name, values in inputs.items()}
         with self._lock:
-            if self._plan is None or self._plan.shapes != shapes:
-                self._plan = None  # so that its memory is free first
-                self._plan = Plan(self._network, shapes, self._threads, self._weights)
+            plan = self._plan_for({name: values.shape for name, values in inputs.items()})
             for name, values in inputs.items():
-                self._plan.set(name, values)
-            return self._plan()
+                plan.set(name, values)
+            return plan()
+
+    def prepare(self, shapes: Mapping[str, Sequence[int]]) -> None:
+        """Set memory aside for inputs of these shapes and work the weights out.
+
+        Raises:
+            NotExpressible: the kernels cannot do what a layer asks for at these shapes.
+        """
+        with self._lock:
+            self._plan_for(shapes)
+
+    def _plan_for(self, shapes: Mapping[str, Sequence[int]]) -> Plan:
+        wanted = {name: tuple(shape) for name, shape in shapes.items()}
+        if self._plan is None or self._plan.shapes != wanted:
+            self._plan = None  # so that its memory is free first
+            self._plan = Plan(self._network, wanted, self._threads, self._weights)
+        return self._plan

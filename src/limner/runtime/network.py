@@ -16,6 +16,7 @@ from numpy import ndarray
 
 from limner.checks import InputError, WeightsError, check_file
 from limner.runtime.cache import cache_folder, trim_cache
+from limner.runtime.layer_kinds import NotExpressible
 from limner.runtime.modules import TorchNetwork, check_batch, read_module
 from limner.types import RuntimeName
 
@@ -67,10 +68,10 @@ def load_network(
     Args:
         source: a network file (tflite, ONNX or OpenVINO's own), or a torch module with one input, which is copied.
         input_shape: of a module's input, batch first, -1 for any length; a file has its own.
-        runtime: "numba" runs a module of plain convolutions, such as HRNet, by limner's own kernels, the fastest on a
-            CPU; "openvino" runs any on the CPU; "onnxruntime" runs modules and ONNX files, with the extra `export`;
-            "torch" runs a module as it is, where it lies. "auto" takes torch for a module on a GPU, else numba where it
-            can, else OpenVINO, and ONNX Runtime where OpenVINO is missing.
+        runtime: "numba" runs a module of convolutions, such as HRNet, HMR or an encoder of faces, by limner's own
+            kernels, the fastest on a CPU; "openvino" runs any on the CPU; "onnxruntime" runs modules and ONNX files,
+            with the extra `export`; "torch" runs a module as it is, where it lies. "auto" takes torch for a module on
+            a GPU, else numba where it can, else OpenVINO, and ONNX Runtime where OpenVINO is missing.
         threads: how many threads one call may use; None takes all cores.
 
     Returns:
@@ -120,8 +121,9 @@ def _load_module(
         return TorchNetwork(module, input_shape, threads)
     if runtime in ("auto", "numba"):
         # Here, because network files need neither numba nor its half second of import.
-        from limner.runtime.layers import NotExpressible, kept_layers
-        from limner.runtime.numba_network import NumbaNetwork, can_run
+        from limner.runtime.layer_network import can_run
+        from limner.runtime.layers import kept_layers
+        from limner.runtime.numba_network import NumbaNetwork
 
         try:
             if runtime == "numba" or can_run():

@@ -15,10 +15,10 @@ from numpy import ndarray
 from limner.runtime.layer_kinds import (
     Addition,
     Blur,
-    Concatenation,
     Convolution,
     Curve,
     Enlargement,
+    Every,
     Layer,
     LayerList,
     Measurement,
@@ -44,11 +44,11 @@ from limner.runtime.program import (
     WINOGRAD,
     run,
 )
-from limner.runtime.winograd import DOWN, SAME, TILES, UP, transform_weights
+from limner.runtime.winograd import DOWN, SAME, TILES, UP, transform_panels
 
-# Bytes of a block's patches and sums: a share of a core's part of the third cache, yet enough tiles to use weights for.
-_FEWEST, _MOST = 24, 96
-_SPACE = 3 << 20
+# Tiles of a block. With few channels its patches and sums should lie in a core's second cache; with many the weights
+# come from memory, and a block should be enough to use them for.
+_TILES_OF_NARROW, _TILES_OF_BROAD, _BROAD = 18, 96, 257
 # With fewer tiles, reading Winograd's weights, several times the kernels', costs more than it saves.
 _ENOUGH_TILES = {SAME: 8, DOWN: 24, UP: 1}
 _SLACK = 1 << 12
@@ -100,11 +100,9 @@ class Plan:
     def __init__(self, network: LayerList, shapes: Mapping[str, Sequence[int]], threads: int, weights: Weights) -> None:
         self.shapes = {name: tuple(shape) for name, shape in shapes.items()}
         self._count = max(shape[0] for shape in self.shapes.values())
-        self._threads, self._weights, self._outputs = threads, weights, network.outputs
+        self._threads, self._weights = threads, weights
+        self._outputs, self._vectors = network.outputs, network.vectors
         self._pads = _paddings(network)
-        self._joint = {
-            part: layer for layer in network.layers if isinstance(layer, Concatenation) for part in layer.sources
-        }
         self._maps: dict[str, Map] = {}
         self._whole: dict[str, tuple[tuple[int, ...], ndarray]] = {}  # a map's key for reuse, and all its memory
         self._free: dict[tuple[int, ...], list[ndarray]] = {}
@@ -135,8 +133,15 @@ class Plan:
             meeting[0] = np.iinfo(np.int64).max // 2
             for other in others:
                 other.join()
-        found = [self._maps[name] for name in self._outputs]
-        return tuple(one.memory[..., : one.channels].transpose(0, 3, 1, 2).copy() for one in found)
+        return tuple(self._result(names) for names in self._outputs)
+
+    def _result(self, names: Sequence[str]) -> Float32[ndarray, "..."]:
+        found = []
+        for name in names:
+            one = self._maps[name]
+            values = one.memory[..., : one.channels].transpose(0, 3, 1, 2)
+            found.append(values[:, :, 0, 0] if name in self._vectors else values)
+        return np.stack(found, axis=1) if len(found) > 1 else found[0].copy()
 
     def _add_source(self, name: str, network: LayerList) -> None:
         count, channels, *size_hw = self.shapes[name]
@@ -147,8 +152,6 @@ class Plan:
 
     def _new_map(self, name: str, count: int, size_hw: Sequence[int], channels: int, broad: int = 0) -> Map:
         """Memory with zeros round it, used before where there is some: what is inside is always written anew."""
-        if name in self._joint:
-            return self._part(name, count, size_hw, channels)
         pad = self._pads.get(name, 0)
         broad = broad or -(-channels // _LANES) * _LANES
         shape = (count, size_hw[0] + 2 * pad, size_hw[1] + 2 * pad, broad)
@@ -166,20 +169,17 @@ class Plan:
         self._alive.append(np.zeros(size + _SLACK, np.float32))
         return self._alive[-1][:size].reshape(shape)
 
-    def _part(self, name: str, count: int, size_hw: Sequence[int], channels: int) -> Map:
-        """The place of a map inside of those it is joined with."""
-        joint = self._joint[name]
-        raise NotExpressible(f"{joint.output} is joined from {name} with {channels} channels of {count} {size_hw}")
-
     def _build(self, network: LayerList) -> ndarray:
-        last = {name: index for index, layer in enumerate(network.layers) for name in names_read(layer)}
-        kept = {*network.sources, *network.outputs}
+        same = {layer.output: layer.source for layer in network.layers if isinstance(layer, Every)}
+        last = {same.get(name, name): i for i, layer in enumerate(network.layers) for name in names_read(layer)}
+        kept = {*network.sources, *(same.get(name, name) for names in network.outputs for name in names)}
         rows = []
         for index, layer in enumerate(network.layers):
             fields = self._fields(layer)
             if fields:
                 rows.append(tuple(fields.get(name, 0) for name in LAYER.names))
-            for name in {*names_read(layer), *names_written(layer)} - kept:
+            done = {same.get(name, name) for name in (*names_read(layer), *names_written(layer))} - kept
+            for name in done:
                 if last.get(name, index) == index and name in self._whole and not self._maps[name].is_ragged:
                     key, memory = self._whole.pop(name)
                     self._free.setdefault(key, []).append(memory)
@@ -215,10 +215,21 @@ class Plan:
     def _row(self, kind: int, x: str, y: Map, **fields: Any) -> dict[str, Any]:
         """The fields that every layer has."""
         source, (height, width) = self._maps[x], y.size_hw
+        if kind != PLAIN and source.memory.shape[3] % _LANES:
+            raise NotExpressible("an input of few channels is read by another layer than a convolution")
         rows, columns = source.size_hw
         sizes = {"count": len(y.memory), "height": height, "width": width, "rows": rows, "columns": columns}
         channels = {"inputs": source.memory.shape[3], "outputs": y.memory.shape[3], "units": len(y.memory) * height}
         return {"kind": kind, **sizes, **channels, **source.fields("x"), **y.fields("y"), **fields}
+
+    def _added(self, name: str | None, y: Map) -> dict[str, int]:
+        """The fields of a map to add."""
+        if name is None:
+            return {}
+        found = self._maps[name]
+        if found.memory.shape[3] != y.memory.shape[3]:
+            raise NotExpressible(f"a map of {found.channels} channels is added to one of {y.channels}")
+        return found.fields("r")
 
     def _noise(self, name: str | None) -> dict[str, int]:
         if name is None:
@@ -246,7 +257,7 @@ class Plan:
         first = self._maps[layer.first]
         y = self._new_map(layer.output, self._count, first.size_hw, first.channels)
         fields = self._row(ADD, layer.first, y, stride=layer.repeat, **self._finish(layer, y.memory.shape[3]))
-        return fields | (self._maps[layer.second].fields("r") if layer.second is not None else {})
+        return fields | self._added(layer.second, y)
 
     @_fields.register
     def _(self, layer: Enlargement) -> dict[str, Any]:
@@ -291,6 +302,12 @@ class Plan:
         return self._row(POOL, layer.source, y, stride=layer.stride, padding=layer.padding, **kernel)
 
     @_fields.register
+    def _(self, layer: Every) -> dict[str, Any]:
+        source = self._maps[layer.source]
+        self._maps[layer.output] = replace(source, memory=source.memory[:, :: layer.step, :: layer.step], pad=0)
+        return {}
+
+    @_fields.register
     def _(self, layer: Curve) -> dict[str, Any]:
         source = self._maps[layer.source]
         y = self._new_map(layer.output, self._count, source.size_hw, source.channels)
@@ -298,8 +315,12 @@ class Plan:
 
     @_fields.register
     def _(self, layer: Convolution) -> dict[str, Any]:
-        outputs, _, *kernel = layer.weight.shape
+        outputs, inputs, *kernel = layer.weight.shape
         source = self._maps[layer.source]
+        if inputs != source.channels:
+            raise NotExpressible(f"a convolution of {inputs} channels reads a map of {source.channels}")
+        if layer.padding and (source.is_ragged or source.pad < layer.padding):
+            raise NotExpressible("a convolution reads over the border of a map without zeros round it")
         if layer.transposed:
             size_hw = [2 * n for n in source.size_hw]
         else:
@@ -310,7 +331,7 @@ class Plan:
         if layer.transposed:
             self._maps[layer.output] = y = replace(y, is_ragged=True)
         fields = self._row(PLAIN, layer.source, y, **self._finish(layer, y.memory.shape[3]))
-        fields |= self._maps[layer.residual].fields("r") if layer.residual is not None else {}
+        fields |= self._added(layer.residual, y)
         form = _form(layer, source, size_hw)
         return self._tiled(layer, form, fields) if form is not None else self._untiled(layer, fields)
 
@@ -321,9 +342,9 @@ class Plan:
             fields["y"] -= fields["y_i"] + fields["y_j"]
         tiles, places = self._count * -(-grid[0] // 4) * -(-grid[1] // 4), TILES[form].places ** 2
         channels = fields["inputs"] + fields["outputs"]
-        block = max(_FEWEST, min(_MOST, _SPACE // (4 * places * channels)))
+        block = _TILES_OF_NARROW if channels < _BROAD else _TILES_OF_BROAD
         # Six tiles are multiplied at once, and every thread is to have a block.
-        block = min(-(-block // 6) * 6, -(-tiles // (6 * self._threads)) * 6)
+        block = min(block, -(-tiles // (6 * self._threads)) * 6)
         self._space_size = max(self._space_size, places * block * channels)
         steps = {"x_step": 2 if form == DOWN else 1, "y_step": 2 if form == UP else 1}
         shift = {"shift": 1 if form == UP else layer.padding, "rows": grid[0], "columns": grid[1]}
@@ -353,14 +374,14 @@ class Plan:
         if key not in self._weights:
             outputs, given, high, broad = layer.weight.shape
             weight = np.pad(layer.weight, ((0, -outputs % 8), (0, inputs - given), (0, 0), (0, 0)))
-            if form is None:
-                matrices = weight.transpose(2, 3, 1, 0).reshape(1, high * broad * inputs, -1)
+            wide, narrow = pack_panels(weight.transpose(2, 3, 1, 0).reshape(high * broad, inputs, -1))
+            if form is None:  # a run of numbers is a line of the kernel
+                self._weights[key] = wide.swapaxes(0, 1).copy()[None], narrow[None]
             else:
-                matrices = transform_weights(weight, form)
-            self._weights[key] = pack_panels(matrices)
+                self._weights[key] = transform_panels(wide, form), transform_panels(narrow, form)
         wide, narrow = self._weights[key]
         fields = {"wide": wide.ctypes.data, "wide_panels": wide.shape[1]}
-        return {**fields, "narrow": narrow.ctypes.data if narrow.shape[1] else 0}
+        return {**fields, "narrow": narrow.ctypes.data if narrow.size else 0}
 
 
 def _form(layer: Convolution, source: Map, size_hw: Sequence[int]) -> int | None:
@@ -368,7 +389,7 @@ def _form(layer: Convolution, source: Map, size_hw: Sequence[int]) -> int | None
     form = UP if layer.transposed else {1: SAME, 2: DOWN}.get(layer.stride)
     if form is None or layer.weight.shape[2:] != (3, 3) or source.memory.shape[3] % _LANES:
         return None
-    if min(size_hw) < 4 or (layer.padding > 1 and not layer.transposed):
+    if min(size_hw) < (6 if layer.transposed else 4) or (layer.padding > 1 and not layer.transposed):
         return None
     count = len(source.memory)
     tiles = count * -(-size_hw[0] // 4) * -(-size_hw[1] // 4)

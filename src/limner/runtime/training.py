@@ -8,6 +8,7 @@ Source: Lavin and Gray 2016, "Fast Algorithms for Convolutional Neural Networks"
 
 from __future__ import annotations
 
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.grad import conv2d_weight
 
-from limner.runtime.kernels import LAYER, NARROW, WIDE, WINOGRAD, transform_weights
-from limner.runtime.numba_network import can_run, run_program, tiles_of_block
+from limner.runtime.kernels import LAYER, NARROW, WIDE, WINOGRAD, run, transform_weights
+from limner.runtime.layer_network import can_run
 
+# Tiles of a block: its patches and sums should lie in a core's second cache, and be enough to use its weights for.
+_TILES_OF_NARROW, _TILES_OF_BROAD, _BROAD = 24, 48, 256
 # With fewer tiles, or less to do, making Winograd's weights and the layer's row cost more than they save.
 _FEWEST_TILES, _LEAST_WORK = 64, 1 << 18
 
@@ -101,7 +104,7 @@ def _convolved(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     framed, (wide, narrow) = _framed(x), _panels(weight.detach())
     shift = torch.zeros(len(weight)) if bias is None else bias.detach().contiguous()
     tiles, threads = _count_tiles(x), torch.get_num_threads()
-    block = tiles_of_block(tiles, inputs + len(weight), threads)
+    block = _tiles_of_block(tiles, inputs + len(weight), threads)
     layer = {
         **{"kind": WINOGRAD, "count": count, "tiles": block, "units": -(-tiles // block), "bias": shift.data_ptr()},
         **{"x": framed.data_ptr(), "x_high": height + 2, "x_broad": width + 2, "x_channels": inputs, "x_pad": 1},
@@ -109,7 +112,7 @@ def _convolved(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         **{"wide": wide.data_ptr(), "wide_panels": wide.shape[1], "narrow": narrow.data_ptr() if narrow.numel() else 0},
     }
     program = np.array([tuple(layer.get(name, 0) for name in LAYER.names)], LAYER)
-    run_program(program, np.empty((threads, 36 * block * (inputs + len(weight))), np.float32))
+    _run_program(program, np.empty((threads, 36 * block * (inputs + len(weight))), np.float32))
     return result
 
 
@@ -133,3 +136,25 @@ def _panels_of(weight: Tensor, lanes: int) -> Float[Tensor, "36 n I L"]:
     panels, inputs = len(weight) // lanes, weight.shape[1]
     numbers = weight.reshape(panels, lanes, inputs, 9).permute(3, 0, 2, 1)
     return (_TRANSFORM @ numbers.reshape(9, -1)).view(36, panels, inputs, lanes)
+
+
+def _run_program(program: ndarray, space: Float32[ndarray, "P n"]) -> None:
+    """Run a program of `LAYER` rows with as many threads as there are rows of scratch memory."""
+    meeting, count = np.zeros(1, np.int64), len(space)
+    others = [Thread(target=run, args=(program, space, part, count, meeting)) for part in range(1, count)]
+    try:
+        for other in others:
+            other.start()
+        run(program, space, 0, count, meeting)
+    finally:
+        # After an interruption nobody may wait for who never came.
+        meeting[0] = np.iinfo(np.int64).max // 2
+        for other in others:
+            other.join()
+
+
+def _tiles_of_block(tiles: int, channels: int, threads: int) -> int:
+    """Return how many tiles go through Winograd's transforms together, of maps with so many channels in and out."""
+    block = _TILES_OF_NARROW if channels < _BROAD else _TILES_OF_BROAD
+    # Six tiles are multiplied at once, and every thread is to have a block.
+    return min(block, -(-tiles // (6 * threads)) * 6)

@@ -193,9 +193,12 @@ patch_in_same, patch_in_down, patch_in_up = (_make_patch_in(TILES[kind]) for kin
 patch_out_same, patch_out_down, patch_out_up = (_make_patch_out(TILES[kind]) for kind in (SAME, DOWN, UP))
 
 
-def transform_weights(weights: Float32[ndarray, "O I 3 3"], kind: int = SAME) -> Float32[ndarray, "P I O"]:
-    """Return G g G^T of every kernel, worked out in float64, place after place."""
+def transform_panels(panels: Float32[ndarray, "9 n I w"], kind: int = SAME) -> Float32[ndarray, "P n I w"]:
+    """Return G g G^T of the kernels of packed panels, worked out in float64."""
     kernel = TILES[kind].kernel
-    outputs, inputs = weights.shape[:2]
-    both = np.kron(kernel, kernel) @ weights.transpose(2, 3, 1, 0).reshape(9, inputs * outputs).astype(np.float64)
-    return both.reshape(len(both), inputs, outputs).astype(np.float32)
+    transform = np.kron(kernel, kernel)
+    result = np.empty((len(transform), *panels.shape[1:]), np.float32)
+    for panel in range(panels.shape[1]):  # one at a time, so that float64 needs little memory
+        flat = panels[:, panel].reshape(9, -1).astype(np.float64)
+        result[:, panel] = (transform @ flat).reshape(len(transform), *panels.shape[2:])
+    return result
