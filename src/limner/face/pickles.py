@@ -190,6 +190,8 @@ def _reconstructed(kind: Any, *_: Any) -> Any:
 class _Network(PickledObject):
     """TensorFlow's StyleGAN2: made without arguments, then given its state."""
 
+    name = "Network"  # of the class, because a pickle makes instances without calling them
+
     def __init__(self, *_: Any) -> None:
         super().__init__("Network")
 
