@@ -46,9 +46,11 @@ from limner.body.hmr import (
     theta_details,
 )
 from limner.body.limits import joint_limits
+from limner.body.models import PUBLISHED, HMRModel, PublishedHMR, import_weights, load_hmr_model
 from limner.body.perspective import crop_cameras, default_focal_px, perspective_translation, turn_to_ray
 from limner.body.point_encoder import PointEncoder, point_targets, read_maps
-from limner.body.predictor import BodyPredictor, fit_keypoints
+from limner.body.prediction import HMRPredictor, crop_round
+from limner.body.predictor import BodyPredictor, FitChange, fit_change, fit_keypoints
 from limner.body.priors import (
     PoseMixture,
     angle_limit_energy,
@@ -87,6 +89,7 @@ from limner.body.smpl import JOINT_NAMES, NUM_JOINTS, PARENTS, SMPL, BodyData, B
 from limner.body.smpl_fast import FastSMPL
 from limner.body.smpl_files import load_body, read_smpl_file
 from limner.body.smpl_pickle import read_pickle, read_pickled
+from limner.body.spin import SPIN
 
 __all__ = [
     "CROP_SIZE",
@@ -98,7 +101,9 @@ __all__ = [
     "NUM_JOINTS",
     "NUM_THETA",
     "PARENTS",
+    "PUBLISHED",
     "SMPL",
+    "SPIN",
     "Augmentation",
     "AugmentedSample",
     "BodyData",
@@ -108,13 +113,17 @@ __all__ = [
     "Corrections",
     "Crop",
     "FastSMPL",
+    "FitChange",
     "Grounded",
     "HMRConfig",
+    "HMRModel",
+    "HMRPredictor",
     "HRNetEncoder",
     "Judgement",
     "PointEncoder",
     "PoseMixture",
     "PreactResNet50",
+    "PublishedHMR",
     "Regressor",
     "RenderCamera",
     "ResNet50",
@@ -136,14 +145,18 @@ __all__ = [
     "crop_cameras",
     "crop_of_keypoints",
     "crop_of_picture",
+    "crop_round",
     "cut_crop",
     "default_focal_px",
     "draw_augmentation",
+    "fit_change",
     "fit_keypoints",
     "geman_mcclure",
     "ground_bodies",
+    "import_weights",
     "joint_limits",
     "load_body",
+    "load_hmr_model",
     "load_pose_mixture",
     "lock_feet",
     "mean_theta",

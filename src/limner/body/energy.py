@@ -1,8 +1,9 @@
 """What a fit minimises: every term's residuals with their derivatives, in units of the spread one expects of it.
 
 Terms of one frame: keypoints (Geman-McClure), bone directions of the world landmarks (Geman-McClure), limits of the
-joints, the pose prior, the shape prior. Terms across frames: acceleration of points and of rotations and speed of
-points (all pseudo-Huber: still points are held, fast ones let go), the camera's scale, and feet that stand.
+joints, the pose prior, the shape prior, a network's prediction. Terms across frames: acceleration of points and of
+rotations and speed of points (all pseudo-Huber: still points are held, fast ones let go), the camera's scale, and feet
+that stand.
 
 Unknowns of a frame: log s, u, v of x = s X + u, then a small turn of every active joint in its own axes.
 
@@ -18,6 +19,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from limner.body import blas, lie
+from limner.body.anchor import Anchor
 from limner.body.limits import ACTIVE_JOINTS, joint_limits, plain_prior, standing_spread
 from limner.body.observations import SPREAD, Observations, bone_matrix
 from limner.body.pose_components import pose_components
@@ -125,6 +127,7 @@ class Energy:
         self.components = pose_components()
         self.still: ndarray | None = None
         self.outline: Outline | None = None
+        self.anchor: Anchor | None = None
         self.num_unknowns = _TURNS.stop
 
     def cost(self, state: State) -> Float[ndarray, "T"]:
@@ -152,6 +155,9 @@ class Energy:
         if self.weights.mixture > 0:
             self._mixture(state, sums)
         self._shape(state, sums)
+        if self.anchor is not None:
+            self.anchor.add_pose(state.rotmats, sums.cost, normal)
+            self.anchor.add_shape(state.betas, sums.cost, normal)
         if self.weights.acceleration > 0 and len(self.seen) > 2:
             self._across(state, posed, sums)
         return sums.cost

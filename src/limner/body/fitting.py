@@ -17,6 +17,7 @@ from numpy import ndarray
 from scipy.ndimage import gaussian_filter1d
 
 from limner.body import blas, lie
+from limner.body.anchor import Anchor
 from limner.body.energy import Energy, State, Weights
 from limner.body.initial import starts
 from limner.body.observations import Observations, levelled
@@ -119,7 +120,12 @@ def fit_outline(
     return state
 
 
-def fit(body: SparseBody, observations: Observations, weights: Weights | None = None) -> State:
+def fit(
+    body: SparseBody,
+    observations: Observations,
+    weights: Weights | None = None,
+    anchor: Anchor | None = None,
+) -> State:
     """Fit rotations, shape and camera to what is seen of one person.
 
     A long clip is solved in windows that overlap, with the shape of a sample of its frames, so memory stays flat.
@@ -128,25 +134,30 @@ def fit(body: SparseBody, observations: Observations, weights: Weights | None = 
         body: the points of the body that the keypoints mean, in their order.
         observations: keypoints of one person in T frames; with a frame rate they are one clip.
         weights: of the terms; the defaults suit BlazePose's keypoints.
+        anchor: a prediction for each frame, to start from and to stay near.
     """
     weights = weights or Weights()
     observations = levelled(observations)
     with blas.one_thread():
         if len(observations) <= _WINDOW:
-            state = _alone(body, observations, weights)
-            return _together(body, observations, _steadied(state, observations), weights, with_betas=True)
-        parts = [_alone(body, observations[start : start + _WINDOW], weights) for start in _starts(len(observations))]
+            state = _alone(body, observations, weights, anchor)
+            return _together(body, observations, _steadied(state, observations), weights, anchor, with_betas=True)
+        windows = [slice(start, start + _WINDOW) for start in _starts(len(observations))]
+        parts = [_alone(body, observations[window], weights, _of(anchor, window)) for window in windows]
         state = _joined(parts, len(observations))
         sample = np.linspace(0, len(observations) - 1, _SAMPLE).astype(int)
-        shaped = _together(
-            body, replace(observations[sample], frame_rate=None), state.at(sample), weights, with_betas=True
-        )
+        still = replace(observations[sample], frame_rate=None)
+        shaped = _together(body, still, state.at(sample), weights, _of(anchor, sample), with_betas=True)
         state = replace(_steadied(state, observations), betas=shaped.betas)
-        parts = []
-        for start in _starts(len(observations)):
-            window = slice(start, start + _WINDOW)
-            parts.append(_together(body, observations[window], state.at(window), weights, with_betas=False))
+        parts = [
+            _together(body, observations[window], state.at(window), weights, _of(anchor, window), with_betas=False)
+            for window in windows
+        ]
         return _joined(parts, len(observations))
+
+
+def _of(anchor: Anchor | None, frames: slice | ndarray) -> Anchor | None:
+    return None if anchor is None else anchor[frames]
 
 
 def _starts(num_frames: int) -> list[int]:
@@ -173,14 +184,18 @@ def _joined(parts: list[State], num_frames: int) -> State:
     return whole
 
 
-def _alone(body: SparseBody, observations: Observations, weights: Weights) -> State:
+def _alone(body: SparseBody, observations: Observations, weights: Weights, anchor: Anchor | None) -> State:
     """Fit every frame for itself with the mean shape, from each start, and keep the better one."""
     best: tuple[State, ndarray] | None = None
-    for state in starts(body, observations):
+    begun = list(starts(body, observations))
+    if anchor is not None:
+        begun.append(State(anchor.rotmats, np.zeros(body.num_betas), anchor.camera))
+    for state in begun:
         # First tolerant of far keypoints, then strict.
         for cut, steps in ((25.0, 6), (weights.keypoint_cut, _STEPS_ALONE)):
             loose = replace(weights, keypoint_cut=cut, acceleration=0.0)
             energy = Energy(body, observations, loose, np.exp(state.camera[:, 0]))
+            energy.anchor = anchor
             state = minimise(energy, state, steps, with_betas=False, together=False)
         cost = energy.cost(state)
         if observations.frame_rate is not None:
@@ -211,13 +226,20 @@ def _steadied(state: State, observations: Observations) -> State:
 
 
 def _together(
-    body: SparseBody, observations: Observations, state: State, weights: Weights, *, with_betas: bool
+    body: SparseBody,
+    observations: Observations,
+    state: State,
+    weights: Weights,
+    anchor: Anchor | None,
+    *,
+    with_betas: bool,
 ) -> State:
     """Fit all frames at once."""
     scale = np.full(len(observations), np.exp(np.median(state.camera[:, 0])))
     if observations.frame_rate is None or len(observations) < 3:
         weights = replace(weights, acceleration=0.0)
     energy = Energy(body, observations, weights, scale)
+    energy.anchor = anchor
     if weights.acceleration > 0:
         energy.still = standing_feet(observations, scale)
     return minimise(energy, state, _STEPS_TOGETHER, with_betas=with_betas, together=True)

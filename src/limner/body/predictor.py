@@ -4,29 +4,35 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from limner.body import lie
+from limner.body.anchor import Anchor, anchor_of
+from limner.body.camera import pixels_from_picture, project_weak
 from limner.body.energy import State
 from limner.body.fitting import fit, fit_outline
 from limner.body.keypoint_rows import keypoint_rows
-from limner.body.observations import Observations, observe
+from limner.body.observations import SPREAD, Observations, observe
+from limner.body.prediction import HMRPredictor
 from limner.body.smoothing import gaps
 from limner.body.smpl import BodyData
+from limner.body.smpl_fast import FastSMPL
 from limner.body.smpl_files import load_body
 from limner.body.sparse_body import SparseBody
 from limner.checks import InputError, NobodyFound, check_shape
 from limner.people import Locator, People, track_person
 from limner.pose import SKELETONS
 from limner.records import Bodies, Keypoints
-from limner.types import RgbImage, SkeletonName
+from limner.types import LicenceName, RgbImage, SkeletonName
 
-__all__ = ["BodyPredictor", "fit_keypoints"]
+__all__ = ["BodyPredictor", "FitChange", "fit_change", "fit_keypoints"]
 
 _log = logging.getLogger(__name__)
 _SURE = 0.3  # confidence below which a keypoint counts as unseen in warnings
@@ -46,6 +52,8 @@ def fit_keypoints(
     body: str = "free",
     valid: Bool[ndarray, "T"] | None = None,
     mask: Float[ndarray, "H W"] | None = None,
+    prediction: Bodies | None = None,
+    anchor: float = 1.0,
 ) -> Bodies:
     """Fit bodies to keypoints: every row by itself, or one person's whole clip at once.
 
@@ -58,13 +66,16 @@ def fit_keypoints(
         valid: frames of a clip that show the person; the others are filled between their neighbours, and held at the
             ends. None takes the frames that have a keypoint.
         mask: of the one person in the one picture, 0 to 1; the shape then follows its width.
+        prediction: a network's bodies, one a row, in the same picture, to start from and to stay near. Betas that are
+            all zero say nothing.
+        anchor: how much the prediction counts; 0 starts from it and lets it go.
 
     Returns:
         One body a row; a clip's bodies share their betas.
 
     Raises:
-        InputError: the skeleton is not known, a mask came with more than one row, or the frame rate is not
-            positive.
+        InputError: the skeleton is not known, a mask came with more than one row, the frame rate is not positive, the
+            anchor is negative, or the prediction has another number of rows or another picture.
         NobodyFound: no row has a keypoint with any confidence.
         ShapeError: `valid` has another length than the keypoints, or the mask another size than the picture.
     """
@@ -85,10 +96,12 @@ def fit_keypoints(
     if not (seen.confidence > 0).any():
         raise NobodyFound("nobody was found: no keypoint has any confidence; give a picture that shows a person")
     sparse_body = _sparse_body(body, keypoints.skeleton)
+    held = _anchor(prediction, anchor, seen, size_hw, sparse_body.num_betas)
     _warn(seen)
     if rate is not None:
-        return _bodies(fit(sparse_body, seen), size_hw, body)
-    states = [fit(sparse_body, seen[row : row + 1]) for row in range(len(seen))]
+        return _bodies(fit(sparse_body, seen, anchor=held), size_hw, body)
+    alone = [slice(row, row + 1) for row in range(len(seen))]
+    states = [fit(sparse_body, seen[row], anchor=None if held is None else held[row]) for row in alone]
     if mask is not None:
         states = [fit_outline(sparse_body, seen, states[0], load_body(body), mask)]
     parts = [_bodies(state, size_hw, body) for state in states]
@@ -99,6 +112,22 @@ def fit_keypoints(
         size_hw,
         body,
     )
+
+
+def _anchor(
+    prediction: Bodies | None, weight: float, seen: Observations, size_hw: tuple[int, int], num_betas: int
+) -> Anchor | None:
+    if prediction is None:
+        return None
+    if not 0 <= weight < float("inf"):
+        raise InputError(f"anchor must be 0 or more, got {weight}")
+    if len(prediction) != len(seen) or prediction.size_hw != (int(size_hw[0]), int(size_hw[1])):
+        raise InputError(
+            f"the prediction has {len(prediction)} rows for a picture of {prediction.size_hw}, the keypoints "
+            f"{len(seen)} for {tuple(size_hw)}"
+        )
+    has_shape = bool(prediction.betas.any())
+    return anchor_of(prediction, weight, seen.visible.astype(float), num_betas=num_betas, has_shape=has_shape)
 
 
 def _bodies(state: State, size_hw: tuple[int, int], body: str) -> Bodies:
@@ -125,23 +154,87 @@ def _warn(seen: Observations) -> None:
         _log.warning("the person is not seen in %d of %d frames (%s)", int(empty.sum()), len(empty), runs)
 
 
+@dataclass(frozen=True)
+class FitChange:
+    """What fitting made of a prediction, on the whole.
+
+    Attributes:
+        before_px: mean distance of the prediction's joints from the keypoints that are seen, in pixels.
+        after_px: the same of the fitted body.
+        moved_mm: mean distance that the fit moved the joints in space, about the pelvis, in millimetres.
+    """
+
+    before_px: float
+    after_px: float
+    moved_mm: float
+
+
+def fit_change(prediction: Bodies, fitted: Bodies, keypoints: Keypoints) -> FitChange:
+    """Compare fitted bodies with those that they started from, row by row.
+
+    Args:
+        prediction: before.
+        fitted: after.
+        keypoints: what was fitted to.
+
+    Raises:
+        InputError: no keypoint is seen.
+    """
+    data = load_body(fitted.body_model)
+    model = FastSMPL(data)
+    names = np.array([name in SPREAD for name in SKELETONS[keypoints.skeleton].joints])
+    seen = (keypoints.score > _SURE) & names
+    if not seen.any():
+        raise InputError("no keypoint is seen, so nothing can be compared")
+    away, joints = [], []
+    for bodies in (prediction, fitted):
+        vertices, places = model(bodies.betas, bodies.rotvec)
+        points = np.stack([data.keypoint_regressors[keypoints.skeleton] @ one for one in vertices])
+        pixels = pixels_from_picture(project_weak(points, bodies.weak_camera), bodies.size_hw)
+        away.append(float(np.linalg.norm(pixels - keypoints.xy, axis=-1)[seen].mean()))
+        joints.append(places - places[:, :1])
+    moved = float(np.linalg.norm(joints[1] - joints[0], axis=-1).mean())
+    return FitChange(away[0], away[1], 1000 * moved)
+
+
 class BodyPredictor:
     """Bodies of the people in pictures and videos."""
 
-    def __init__(self, body: str, locator: Locator | None = None) -> None:
+    def __init__(
+        self, body: str, locator: Locator | None = None, network: HMRPredictor | None = None, anchor: float = 1.0
+    ) -> None:
         self.body = body
         self._locator = locator
+        self._network = network
+        self._anchor = anchor
 
     @classmethod
-    def load(cls, name: str = "free", *, locator: Locator | None = None) -> BodyPredictor:
+    def load(
+        cls,
+        name: str = "free",
+        *,
+        locator: Locator | None = None,
+        weights: str | Path | None = None,
+        anchor: float = 1.0,
+        licence: LicenceName = "any",
+    ) -> BodyPredictor:
         """Return a predictor.
 
         Args:
             name: the body to fit, "free" or "smpl:PATH".
             locator: who finds people; None loads the default one when it is first needed.
+            weights: an HMR network whose prediction the fit starts from and stays near: a name of `limner weights
+                list`, a run's folder, or an official file. None fits to the keypoints alone.
+            anchor: how much the prediction counts in the fit; 0 starts from it and lets it go.
+            licence: commercial refuses weights that are not known to allow commercial use.
+
+        Raises:
+            WeightsError: there are no such weights, they are damaged, fit no network, or may not be used.
+            FileProblem: there is no such file.
         """
         load_body(name)
-        return cls(name, locator)
+        network = None if weights is None else HMRPredictor.load(weights, licence=licence)
+        return cls(name, locator, network, anchor)
 
     @property
     def data(self) -> BodyData:
@@ -180,7 +273,64 @@ class BodyPredictor:
         if person is not None and not 0 <= person < len(people):
             raise NobodyFound(f"person {person} was asked for, but {len(people)} found (counted from 0, largest first)")
         rows = slice(None) if person is None else slice(person, person + 1)
-        return fit_keypoints(people.keypoints[rows], image.shape[:2], body=self.body, mask=mask)
+        keypoints = people.keypoints[rows]
+        prediction = self.look(image, keypoints)
+        return fit_keypoints(
+            keypoints, image.shape[:2], body=self.body, mask=mask, prediction=prediction, anchor=self._anchor
+        )
+
+    def look(self, image: RgbImage, keypoints: Keypoints) -> Bodies | None:
+        """Return what the network predicts for the people of a picture, before any fit; None without a network.
+
+        Raises:
+            NobodyFound: a person has fewer than two keypoints to look at.
+        """
+        return None if self._network is None else self._network.predict(image, keypoints, self.body)
+
+    def fit_clip(
+        self,
+        keypoints: Keypoints,
+        frames: Iterable[RgbImage],
+        *,
+        size_hw: tuple[int, int],
+        frame_rate: float | Fraction,
+        valid: Bool[ndarray, "T"],
+    ) -> Bodies:
+        """Fit one person whose keypoints are known in every frame of a clip.
+
+        Args:
+            keypoints: a row for each frame.
+            frames: RGB pictures, in order; read only where there is a network.
+            size_hw: of the pictures.
+            frame_rate: frames a second.
+            valid: frames that show the person.
+
+        Raises:
+            InputError: there are fewer pictures than rows.
+            NobodyFound: no frame shows the person.
+        """
+        looks: list[Bodies | None] = []
+        if self._network is not None:
+            for row, image in zip(range(len(keypoints)), frames, strict=False):
+                looks.append(self._look_at_one(image, keypoints[[row]]) if valid[row] else None)
+            if len(looks) < len(keypoints):
+                raise InputError(f"{len(looks)} pictures came for keypoints of {len(keypoints)} frames")
+        return fit_keypoints(
+            keypoints,
+            size_hw,
+            frame_rate=frame_rate,
+            body=self.body,
+            valid=valid,
+            prediction=_held(looks),
+            anchor=self._anchor,
+        )
+
+    def _look_at_one(self, image: RgbImage, keypoints: Keypoints) -> Bodies | None:
+        """Predict one person; None where too little of them is seen for a crop."""
+        try:
+            return self.look(image, keypoints)
+        except NobodyFound:
+            return None
 
     def predict_video(self, frames: Iterable[RgbImage], *, frame_rate: float | Fraction, person: int = 0) -> Bodies:
         """Fit one person through a video, all frames at once.
@@ -194,14 +344,48 @@ class BodyPredictor:
             NobodyFound: the person is in no frame.
         """
         sizes: set[tuple[int, int]] = set()
+        waiting: dict[int, RgbImage] = {}
 
         def measured() -> Iterable[RgbImage]:
-            for frame in frames:
+            for number, frame in enumerate(frames):
                 sizes.add(frame.shape[:2])
+                if self._network is not None:
+                    waiting[number] = frame
                 yield frame
 
-        track = [found for _, found, _ in track_person(measured(), person, locator=self.locator)]
+        track, looks = [], []
+        for number, found, _ in track_person(measured(), person, locator=self.locator):
+            track.append(found)
+            frame = waiting.pop(number, None)
+            looks.append(None if frame is None or found is None else self._look_at_one(frame, found))
         if all(found is None for found in track):
             raise NobodyFound(f"nobody was found in the {len(track)} frames of the video; give one that shows a person")
         keypoints, valid = Keypoints.of_clip(track)
-        return fit_keypoints(keypoints, sizes.pop(), frame_rate=frame_rate, body=self.body, valid=valid)
+        size_hw = sizes.pop()
+        return fit_keypoints(
+            keypoints,
+            size_hw,
+            frame_rate=frame_rate,
+            body=self.body,
+            valid=valid,
+            prediction=_held(looks),
+            anchor=self._anchor,
+        )
+
+
+def _held(looks: list[Bodies | None]) -> Bodies | None:
+    """Join predictions of frames; where there is none, that of the frame before stands in, and first the first one."""
+    last = next((one for one in looks if one is not None), None)
+    if last is None:
+        return None
+    rows = []
+    for one in looks:
+        last = last if one is None else one
+        rows.append(last)
+    return Bodies(
+        np.concatenate([one.rotvec for one in rows]),
+        np.concatenate([one.betas for one in rows]),
+        np.concatenate([one.weak_camera for one in rows]),
+        last.size_hw,
+        last.body_model,
+    )

@@ -76,7 +76,7 @@ class Regressor(nn.Module):
             ShapeError: the features are of another width than the regressor was made for.
         """
         check_shape(features, "features", ("B", self.num_features))
-        theta = self.mean_theta.expand(len(features), -1)
+        theta = self.mean_theta.expand(features.shape[0], -1)  # not len, which a traced network keeps as a constant
         thetas = []
         for _ in range(self.num_iterations):
             x = torch.cat([features, theta], 1)
