@@ -29,6 +29,9 @@ _BLOCKS = (2, 2, 2, 2)
 _NECK = 64
 _STEP = 32
 _CELL = 8  # pixels of a cell of the maps
+# The 256 pooled numbers say little at first, and at full strength drown the points: a regressor given true points beside
+# as many numbers of noise had 124 mm PA-MPJPE after 15000 bodies, 99 mm with the noise at a tenth, 96 mm without any.
+_POOLED, _PLACES = 0.1, 2.0
 
 
 class PointFeatures(NamedTuple):
@@ -89,7 +92,8 @@ class PointEncoder(nn.Module):
             fine = lateral(y) + nn.functional.interpolate(fine, scale_factor=2.0, mode="nearest")
         maps = self.neck(fine)
         places, sureness = read_maps(maps)
-        return PointFeatures(torch.cat([x.mean((2, 3)), places.flatten(1), sureness], 1), maps)
+        pooled = x.mean((2, 3))
+        return PointFeatures(torch.cat([_POOLED * pooled, _PLACES * places.flatten(1), sureness], 1), maps)
 
 
 def read_maps(maps: Float[Tensor, "B K h w"]) -> tuple[Float[Tensor, "B K 2"], Float[Tensor, "B K"]]:
