@@ -14,23 +14,28 @@ import limner
 from limner import api
 
 ROOM_NAMES = {
-    "limner": """SMPL Actor Bodies BodyPredictor Boxes FileProblem InputError Keypoints LimnerError Locator MissingExtra
-        Motion NobodyFound PosePredictor Raster ShapeError VideoWriter WeightsError __version__ draw_keypoints
-        evaluate_motion find_people fit_keypoints imitate load_body open_video rasterise read_image read_image_rgba
-        read_keypoints read_motion resample_motion swap track_person view write_image write_video""",
-    "limner.api": """ClipScores ExportReport FilesReport Finding MotionScores Report body doctor evaluate_motion export
-        imitate pose swap view""",
-    "limner.data": """DataReport DatasetError MpiiTruth PoseSamples missing_pictures read_coco
-        read_keypoint_json read_lsp read_mpii read_mpii_truth read_picture read_samples show
-        write_mpii_predictions""",
-    "limner.metrics": """COCO_SIGMAS CocoScores EvaluationProtocol MESH_PROTOCOLS MeshProtocol MeshScores PckScores
-        PckhScores PublishedScores STAT_NAMES acceleration align_by_root align_similar auc_3d
-        body_error box_nms coco_results cosine_similarity evaluate_coco frechet_distance image_id_of
-        inception_score jitter mean_joint_score mesh_scores mesh_table mpjpe oks oks_nms oks_sigmas
-        pa_mpjpe pck pck_3d pck_by_torso pckh psnr published_scores pve rescore score_table
-        soft_oks_nms ssim ssim_map torso_size write_coco_results""",
-    "limner.weights": """LoadReport WeightRecord check_licence file_path list_weights
-        load_strictly read_checkpoint read_content save_weights source_name weight_record weights_folder""",
+    "limner": """Actor Bodies BodyPredictor Boxes FileProblem InputError Keypoints LimnerError Locator
+        MissingExtra Motion NobodyFound PosePredictor Raster SMPL ShapeError VideoWriter WeightsError
+        __version__ draw_keypoints evaluate_motion find_people fit_keypoints imitate load_body open_video
+        rasterise read_image read_image_rgba read_keypoints read_motion resample_motion swap track_person view
+        write_image write_video""",
+    "limner.api": """ClipScores ExportReport FaceRepair FilesReport Finding MotionScores Report body doctor
+        evaluate_faces evaluate_maps evaluate_motion export imitate import_weights pose swap view""",
+    "limner.data": """BodyPerson BodyPoses BodySamples BodySource DataReport DatasetError FashionPair
+        FashionPairs MotionClip MpiiTruth PERSON_PX PictureFolder PoseSamples PoseSource PrepareOptions
+        ProtocolRun SyntheticPeople SyntheticPerson SyntheticReport bodies_from_pose crop_of_people
+        merge_parts missing_pictures pair_folders part_folder read_bodies read_coco read_deepfashion
+        read_folder read_iper read_iper_protocol read_keypoint_json read_lsp read_mpii read_mpii_truth
+        read_people read_photos read_picture read_poses read_samples read_silhouette read_synthetic
+        read_videos show silhouette_files split_clips write_maps write_mpii_predictions write_people""",
+    "limner.metrics": """COCO_SIGMAS CocoScores EvaluationProtocol FaceJudge FaceScores Inception
+        MESH_PROTOCOLS MeshProtocol MeshScores PckScores PckhScores PublishedScores STAT_NAMES acceleration
+        align_by_root align_similar auc_3d body_error box_nms coco_results cosine_similarity evaluate_coco
+        frechet_distance image_id_of inception_score jitter map_scores mean_joint_score mesh_scores mesh_table
+        mpjpe oks oks_nms oks_sigmas pa_mpjpe pck pck_3d pck_by_torso pckh psnr published_scores pve rescore
+        score_table soft_oks_nms ssim ssim_map stripe_features stripe_likeness torso_size write_coco_results""",
+    "limner.weights": """LoadReport WeightRecord check_licence file_path list_weights load_strictly
+        read_checkpoint read_content save_weights source_name weight_record weights_folder""",
 }
 
 
