@@ -1,8 +1,8 @@
 """Takes of CMU's motion library as arrays of exponential maps, the form in which motion prediction shares them.
 
 A row has 117 numbers: the root's position, then the rotation vectors of 38 joints in radians, each relative to its
-parent in a zero pose with hanging, spread legs and arms held out. Rows multiply from the left there, so the vectors turn
-the other way round than in the rest of limner.
+parent in a zero pose with hanging, spread legs and arms held out. Rows multiply from the left there, so the vectors
+turn the other way round than in the rest of limner.
 
 Source: the skeleton of `chaneyddtt/Convolutional-Sequence-to-Sequence-Model-for-Human-Dynamics`, whose data these are.
 """

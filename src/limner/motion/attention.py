@@ -30,8 +30,8 @@ class SourceMix(nn.Module):
         super().__init__()
         self.fq = nn.Conv2d(width, width, 1)
         self.fk = nn.Conv2d(width, width, 1)
-        nn.init.zeros_(self.fq.weight)
-        nn.init.zeros_(self.fq.bias)
+        for weight in self.fq.parameters():
+            nn.init.zeros_(weight)
 
     def forward(
         self,
