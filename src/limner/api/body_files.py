@@ -12,9 +12,9 @@ from limner.api.body_looks import photo_look
 from limner.api.body_tracks import BodyOptions, BodyReader, Track
 from limner.api.inputs import FilesReport, Inputs, Progress, Source, attempt, gather, nobody
 from limner.api.overlays import Overlays
-from limner.body import FastSMPL
+from limner.body import FastSMPL, mean_change
 from limner.checks import InputError
-from limner.types import BodyFormat, BoneNames, RgbImage
+from limner.types import BodyFormat, BoneNames, LicenceName, RgbImage
 
 
 def body(
@@ -33,6 +33,9 @@ def body(
     texture: bool = False,
     draw: str | Path | None = None,
     turntable: bool = False,
+    weights: str | Path | None = None,
+    anchor: float = 1.0,
+    licence: LicenceName = "any",
     progress: Progress | None = None,
 ) -> FilesReport:
     """Find people and write their 3D bodies.
@@ -55,6 +58,10 @@ def body(
         texture: give people of a glb their looks from the photo.
         draw: a folder for overlays, made if need be: a picture or a video for each input.
         turntable: there also a video of a walk round the people of each input.
+        weights: an HMR network whose prediction every fit starts from and stays near: a name of `limner weights list`,
+            the folder of a run, or an official file. None fits to the joints alone.
+        anchor: how much the prediction counts in the fit; 0 starts from it and lets it go.
+        licence: "commercial" refuses weights that are not known to allow commercial use.
         progress: called after every picture and frame.
 
     Returns:
@@ -72,7 +79,18 @@ def body(
         raise InputError("turntable says what to draw; name a folder to draw in")
     if texture and "glb" not in formats:
         raise InputError(f"texture is for glb, and {', '.join(formats)} is written")
-    options = BodyOptions(person, body, smooth, max_gap, world=world, lock_feet=lock_feet, focal_px=focal)
+    options = BodyOptions(
+        person,
+        body,
+        smooth,
+        max_gap,
+        world=world,
+        lock_feet=lock_feet,
+        focal_px=focal,
+        weights=weights,
+        anchor=anchor,
+        licence=licence,
+    )
     job = _BodyJob(options, Overlays(draw), turntable=turntable, progress=progress)
     looks = (lambda track: photo_look(track, job.reader.locator, job.model)) if texture else None
     writer = BodyWriter(job.reader.data, output, formats, bones=bones, looks=looks)
@@ -94,6 +112,7 @@ def body(
         job.empty,
         [*job.warnings, *job.reader.warnings, *writer.warnings],
         time.monotonic() - started,
+        mean_change(job.reader.changes),
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import islice
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -15,9 +17,9 @@ from limner.api.inputs import Progress, Source, follow
 from limner.body import (
     BodyData,
     BodyPredictor,
+    FitChange,
     Grounded,
     default_focal_px,
-    fit_keypoints,
     ground_bodies,
     load_body,
     lock_feet,
@@ -28,7 +30,7 @@ from limner.media import open_video, read_image
 from limner.people import Locator
 from limner.pose import SKELETONS, PeopleTracker, PosePredictor
 from limner.records import Bodies, Keypoints
-from limner.types import RgbImage
+from limner.types import LicenceName, RgbImage
 
 __all__ = ["BodyOptions", "BodyReader", "Track"]
 
@@ -51,6 +53,9 @@ class BodyOptions:
         world: put people into a world with a floor.
         lock_feet: nail feet down while they stand; asks for `world`.
         focal_px: of the camera; None for the picture's diagonal.
+        weights: an HMR network to start from; None fits to the joints alone.
+        anchor: how much its prediction counts in the fit.
+        licence: what the weights must allow.
     """
 
     person: int | None = None
@@ -60,6 +65,9 @@ class BodyOptions:
     world: bool = False
     lock_feet: bool = False
     focal_px: float | None = None
+    weights: str | Path | None = None
+    anchor: float = 1.0
+    licence: LicenceName = "any"
 
     def __post_init__(self) -> None:
         if not 0 <= self.smooth < float("inf"):
@@ -151,7 +159,15 @@ class BodyReader:
         self.warnings: list[str] = []
         self.locator = Locator.load()
         self._progress = progress
-        self._predictor = BodyPredictor.load(options.body, locator=self.locator)
+        self.changes: list[FitChange] = []
+        self._predictor = BodyPredictor.load(
+            options.body,
+            locator=self.locator,
+            weights=options.weights,
+            anchor=options.anchor,
+            licence=options.licence,
+            on_change=self.changes.append,
+        )
 
     def picture(self, source: Source) -> tuple[RgbImage, list[Track]]:
         """Return a picture and its people; none where it shows nobody, or not so many."""
@@ -175,7 +191,13 @@ class BodyReader:
         self._warn_of_unseen(source, {number: Keypoints.of_clip(seen)[0] for number, (_, seen) in found.items()})
         for number, (first, sightings) in found.items():
             clip, seen = Keypoints.of_clip(sightings)
-            bodies = fit_keypoints(clip, video.size_hw, frame_rate=video.frame_rate, body=self.options.body, valid=seen)
+            bodies = self._predictor.fit_clip(
+                clip,
+                islice(video.frames(), first, None),
+                size_hw=video.size_hw,
+                frame_rate=video.frame_rate,
+                valid=seen,
+            )
             if self.options.smooth > 0:
                 bodies = smooth_bodies(bodies, rate, _SMOOTH_S * self.options.smooth)
             rows.append((number, first, bodies, seen, self._without_long_gaps(source, number, seen, rate)))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from limner.body import FitChange
 from limner.checks import FileProblem, InputError, LimnerError, NobodyFound, check_file
 from limner.media import PICTURE_SUFFIXES, VIDEO_SUFFIXES, open_video
 from limner.people import track_person
@@ -45,6 +46,7 @@ class FilesReport:
         frames_without_person: pictures and frames that show nobody.
         warnings: a sentence for everything that is not as it might be.
         seconds: how long it took.
+        fit_change: what fitting made of a network's predictions, on the mean; None without predictions.
     """
 
     output: Path
@@ -54,6 +56,7 @@ class FilesReport:
     frames_without_person: int
     warnings: list[str]
     seconds: float
+    fit_change: FitChange | None = None
 
 
 def gather(inputs: Inputs) -> list[Source]:

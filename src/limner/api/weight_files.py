@@ -10,7 +10,7 @@ from limner.checks import InputError
 from limner.types import PrecisionName
 from limner.weights import WeightRecord
 
-ROOMS = ("limner.pose", "limner.motion", "limner.face")
+ROOMS = ("limner.pose", "limner.body", "limner.motion", "limner.face")
 """The rooms with published weights; each has a mapping `PUBLISHED` by name and a function `import_weights`."""
 
 

@@ -50,7 +50,7 @@ from limner.body.models import PUBLISHED, HMRModel, PublishedHMR, import_weights
 from limner.body.perspective import crop_cameras, default_focal_px, perspective_translation, turn_to_ray
 from limner.body.point_encoder import PointEncoder, point_targets, read_maps
 from limner.body.prediction import HMRPredictor, crop_round
-from limner.body.predictor import BodyPredictor, FitChange, fit_change, fit_keypoints
+from limner.body.predictor import BodyPredictor, FitChange, fit_change, fit_keypoints, mean_change
 from limner.body.priors import (
     PoseMixture,
     angle_limit_energy,
@@ -159,6 +159,7 @@ __all__ = [
     "load_hmr_model",
     "load_pose_mixture",
     "lock_feet",
+    "mean_change",
     "mean_theta",
     "mean_theta_from_rot6d",
     "mirror_rotvec",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -32,7 +33,7 @@ from limner.pose import SKELETONS
 from limner.records import Bodies, Keypoints
 from limner.types import LicenceName, RgbImage, SkeletonName
 
-__all__ = ["BodyPredictor", "FitChange", "fit_change", "fit_keypoints"]
+__all__ = ["BodyPredictor", "FitChange", "fit_change", "fit_keypoints", "mean_change"]
 
 _log = logging.getLogger(__name__)
 _SURE = 0.3  # confidence below which a keypoint counts as unseen in warnings
@@ -197,16 +198,31 @@ def fit_change(prediction: Bodies, fitted: Bodies, keypoints: Keypoints) -> FitC
     return FitChange(away[0], away[1], 1000 * moved)
 
 
+def mean_change(changes: Sequence[FitChange]) -> FitChange | None:
+    """Return the mean of several changes; None of none."""
+    if not changes:
+        return None
+    rows = np.array([(one.before_px, one.after_px, one.moved_mm) for one in changes])
+    return FitChange(*rows.mean(0).tolist())
+
+
 class BodyPredictor:
     """Bodies of the people in pictures and videos."""
 
     def __init__(
-        self, body: str, locator: Locator | None = None, network: HMRPredictor | None = None, anchor: float = 1.0
+        self,
+        body: str,
+        locator: Locator | None = None,
+        *,
+        network: HMRPredictor | None = None,
+        anchor: float = 1.0,
+        on_change: Callable[[FitChange], None] | None = None,
     ) -> None:
         self.body = body
         self._locator = locator
         self._network = network
         self._anchor = anchor
+        self._on_change = on_change
 
     @classmethod
     def load(
@@ -217,6 +233,7 @@ class BodyPredictor:
         weights: str | Path | None = None,
         anchor: float = 1.0,
         licence: LicenceName = "any",
+        on_change: Callable[[FitChange], None] | None = None,
     ) -> BodyPredictor:
         """Return a predictor.
 
@@ -227,6 +244,7 @@ class BodyPredictor:
                 list`, a run's folder, or an official file. None fits to the keypoints alone.
             anchor: how much the prediction counts in the fit; 0 starts from it and lets it go.
             licence: commercial refuses weights that are not known to allow commercial use.
+            on_change: called after every fit of a prediction with what the fit made of it.
 
         Raises:
             WeightsError: there are no such weights, they are damaged, fit no network, or may not be used.
@@ -234,7 +252,7 @@ class BodyPredictor:
         """
         load_body(name)
         network = None if weights is None else HMRPredictor.load(weights, licence=licence)
-        return cls(name, locator, network, anchor)
+        return cls(name, locator, network=network, anchor=anchor, on_change=on_change)
 
     @property
     def data(self) -> BodyData:
@@ -274,10 +292,15 @@ class BodyPredictor:
             raise NobodyFound(f"person {person} was asked for, but {len(people)} found (counted from 0, largest first)")
         rows = slice(None) if person is None else slice(person, person + 1)
         keypoints = people.keypoints[rows]
-        prediction = self.look(image, keypoints)
-        return fit_keypoints(
-            keypoints, image.shape[:2], body=self.body, mask=mask, prediction=prediction, anchor=self._anchor
+        return self._fit(keypoints, image.shape[:2], self.look(image, keypoints), mask=mask)
+
+    def _fit(self, keypoints: Keypoints, size_hw: tuple[int, int], prediction: Bodies | None, **options: Any) -> Bodies:
+        fitted = fit_keypoints(
+            keypoints, size_hw, body=self.body, prediction=prediction, anchor=self._anchor, **options
         )
+        if prediction is not None and self._on_change is not None:
+            self._on_change(fit_change(prediction, fitted, keypoints))
+        return fitted
 
     def look(self, image: RgbImage, keypoints: Keypoints) -> Bodies | None:
         """Return what the network predicts for the people of a picture, before any fit; None without a network.
@@ -315,15 +338,7 @@ class BodyPredictor:
                 looks.append(self._look_at_one(image, keypoints[[row]]) if valid[row] else None)
             if len(looks) < len(keypoints):
                 raise InputError(f"{len(looks)} pictures came for keypoints of {len(keypoints)} frames")
-        return fit_keypoints(
-            keypoints,
-            size_hw,
-            frame_rate=frame_rate,
-            body=self.body,
-            valid=valid,
-            prediction=_held(looks),
-            anchor=self._anchor,
-        )
+        return self._fit(keypoints, size_hw, _held(looks), frame_rate=frame_rate, valid=valid)
 
     def _look_at_one(self, image: RgbImage, keypoints: Keypoints) -> Bodies | None:
         """Predict one person; None where too little of them is seen for a crop."""
@@ -361,16 +376,7 @@ class BodyPredictor:
         if all(found is None for found in track):
             raise NobodyFound(f"nobody was found in the {len(track)} frames of the video; give one that shows a person")
         keypoints, valid = Keypoints.of_clip(track)
-        size_hw = sizes.pop()
-        return fit_keypoints(
-            keypoints,
-            size_hw,
-            frame_rate=frame_rate,
-            body=self.body,
-            valid=valid,
-            prediction=_held(looks),
-            anchor=self._anchor,
-        )
+        return self._fit(keypoints, sizes.pop(), _held(looks), frame_rate=frame_rate, valid=valid)
 
 
 def _held(looks: list[Bodies | None]) -> Bodies | None:

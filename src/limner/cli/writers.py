@@ -99,6 +99,12 @@ def body(
     ] = None,
     bones: Annotated[BoneNames, typer.Option(help="How the joints of glb and bvh are called.")] = "mixamo",
     texture: Annotated[bool, typer.Option("--texture", help="Give people of a glb their looks.")] = False,
+    weights: Annotated[
+        str | None,
+        typer.Option(help="An HMR network to start from: imported weights, a run's folder, an official file."),
+    ] = None,
+    anchor: Annotated[float, typer.Option(min=0, help="How much its prediction counts in the fit.")] = 1.0,
+    licence: Licence = "any",
     draw: Draw = None,
     turntable: Annotated[bool, typer.Option("--turntable", help="Draw a walk round the people, too.")] = False,
     as_json: AsJson = False,
@@ -126,6 +132,9 @@ def body(
             texture=texture,
             draw=draw,
             turntable=turntable,
+            weights=weights,
+            anchor=anchor,
+            licence=licence,
             progress=progress,
         )
     _tell(report, as_json)
@@ -139,3 +148,9 @@ def _tell(report: FilesReport, as_json: bool) -> None:
     people = counted(report.people, "person", "people")
     read = [counted(report.pictures, "picture"), counted(report.frames, "frame")]
     typer.echo(f"{report.output}: {people} in {' and '.join(words for words in read if words)}, {report.seconds:.1f} s")
+    if report.fit_change is not None:
+        change = report.fit_change
+        moved = (
+            f"from {change.before_px:.1f} to {change.after_px:.1f} px of those seen, {change.moved_mm:.0f} mm in space"
+        )
+        typer.echo(f"fitting took the predicted joints {moved}")
