@@ -98,6 +98,7 @@ def train_body(config: BodyConfig, folder: str | Path | None = None, *, watch: W
 
 def setup(config: BodyConfig, folder: Path) -> tuple[Run, BodyData]:
     """Read the data, make the networks, and take up the folder's checkpoint."""
+    load_body(config.body)  # a body that is not there is said before a folder is made
     data = read_body_data(config)
     networks: dict[str, nn.Module] = {NETWORK: make_network(config, data.poses)}
     optimisers = {NETWORK: config.optimiser}

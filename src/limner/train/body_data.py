@@ -131,7 +131,7 @@ class RecordedPoses:
         return self.poses.rotvec[rows], self.poses.betas[rows]
 
 
-def mean_pose(poses: MadeUpPoses | RecordedPoses, *, seed: int = 0, count: int = 2000) -> Drawn:
+def mean_pose(poses: MadeUpPoses | RecordedPoses, *, seed: int = 0, count: int = 1000) -> Drawn:
     """Return the mean rotation of each joint, and the mean shape, of `count` poses; one row each."""
     from scipy.spatial.transform import Rotation
 
