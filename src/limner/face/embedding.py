@@ -119,11 +119,11 @@ class FaceEmbedder(nn.Module):
         """Return the maps after the stem and before each halving, of pictures of any size, RGB, 0 to 255."""
         x = torch.relu(self.stem((images - self.mean) * _SCALE))
         kept, x = [x], functional.max_pool2d(x, 3, 2)
-        for block in self.blocks:
+        for block in self.blocks[:-1]:
             if block.halves:
                 kept.append(x)
             x = block(x)
-        return kept
+        return [*kept, x]
 
     def load_quantised(self, state: Mapping[str, Tensor]) -> None:
         """Load tensors of 8 bits, each with `KEY.range`: its step and its least value; others as they are.

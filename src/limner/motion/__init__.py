@@ -27,7 +27,7 @@ from limner.motion.generator import (
 from limner.motion.inpainting import GatedInpainter
 from limner.motion.jobs import Report, imitate, swap, view
 from limner.motion.masks import has_area
-from limner.motion.model_files import PUBLISHED, import_weights
+from limner.motion.model_files import PUBLISHED, import_weights, load_face_tables
 from limner.motion.parts import PARTS
 from limner.motion.photo import resize_photo
 from limner.motion.published import PublishedOptions, PublishedPainter
@@ -84,6 +84,7 @@ __all__ = [
     "import_weights",
     "init_published",
     "join_photos",
+    "load_face_tables",
     "load_published_painter",
     "read_driver",
     "recover_flow",

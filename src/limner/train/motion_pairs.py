@@ -19,9 +19,10 @@ from numpy import ndarray
 from torch import Tensor
 
 from limner.body import BodyData, FastSMPL, load_body, pixels_from_picture, project_weak
+from limner.checks import InputError
 from limner.data import FashionPairs, MotionClip, PictureFolder
-from limner.motion import DrawnBody, NetworkInputs, recover_flow, recover_from_maps
-from limner.render import condition_map, corners_from_vertices, face_table, image_corners, rasterise
+from limner.motion import DrawnBody, NetworkInputs, load_face_tables, recover_flow, recover_from_maps
+from limner.render import FaceLabels, condition_map, corners_from_vertices, face_table, image_corners, rasterise
 from limner.train.motion_bend import bend_source
 from limner.types import RgbImage
 
@@ -177,11 +178,13 @@ class _Artist:
     def __init__(self, body: BodyData) -> None:
         self.body = body
         self.pose = FastSMPL(body)
-        self.table = face_table(body, "uv_seg")
+        # SMPL's files have no atlas: its tables are the user's to import.
+        self.labels = load_face_tables() if body.uv is None else FaceLabels.from_body(body)
+        self.table = face_table(self.labels, "uv_seg")
 
     @cached_property
     def heads(self) -> Float32[ndarray, "rows 1"]:
-        return face_table(self.body, "head")
+        return face_table(self.labels, "head")
 
     def condition(self, faces: ndarray) -> Tensor:
         return torch.from_numpy(condition_map(self.table, faces)).permute(2, 0, 1)[None].contiguous()
@@ -203,7 +206,9 @@ class _Artist:
         return _torch_image(_square(picture, size)), drawn, torch.from_numpy(points)[None]
 
     def _keypoints(self, vertices: ndarray, camera: ndarray) -> Float32[ndarray, "19 2"]:
-        rows = self.body.keypoint_regressors[_KEYPOINTS]
+        rows = self.body.keypoint_regressors.get(_KEYPOINTS)
+        if rows is None:
+            raise InputError(f"{self.body.name} has no {_KEYPOINTS} keypoints, from which heads and bodies are boxed")
         return project_weak((rows @ vertices).astype(np.float32), camera).astype(np.float32)
 
 

@@ -198,6 +198,7 @@ class MotionConfig:
 
     def __post_init__(self) -> None:
         data, step = self.data, 2**self.network.num_halvings
+        seen = min(self.network.input_hw) if self.recipe == "slim" else data.size
         needs_places = self.recipe in ("auxiliary", "all_sets")
         refuse(
             [
@@ -215,6 +216,11 @@ class MotionConfig:
                     f"data.deepfashion has no part in the recipe {self.recipe}; take all_sets",
                 ),
                 (self.recipe != "slim" and not self.network.judge_width, "the published recipes need a judge"),
+                (
+                    bool(self.network.judge_width) and seen < 3 * 2**self.network.judge_halvings,
+                    f"pictures of {seen} pixels are too small for a judge with {self.network.judge_halvings} halvings; "
+                    "lower network.judge_halvings",
+                ),
                 (data.size % step != 0, f"data.size must be a multiple of {step}, got {data.size}"),
             ]
         )
