@@ -21,7 +21,7 @@ from limner.metrics import mpjpe, pa_mpjpe
 from limner.people import Locator
 from limner.records import Bodies
 
-ANCHORS = (0.0, 0.3, 1.0)
+ANCHORS = (0.0, 0.3, 1.0, 3.0)
 
 
 def lsp_joints(model: FastSMPL, rotvec: np.ndarray, betas: np.ndarray) -> np.ndarray:
