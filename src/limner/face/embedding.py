@@ -119,8 +119,8 @@ class FaceEmbedder(nn.Module):
         """Return the maps after the stem and before each halving, of pictures of any size, RGB, 0 to 255."""
         x = torch.relu(self.stem((images - self.mean) * _SCALE))
         kept, x = [x], functional.max_pool2d(x, 3, 2)
-        for block in self.blocks[:-1]:
-            if block.halves:
+        for block in list(self.blocks)[:-1]:
+            if isinstance(block, _Block) and block.halves:
                 kept.append(x)
             x = block(x)
         return [*kept, x]
