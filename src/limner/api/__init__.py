@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from limner.api.body_files import body
     from limner.api.evaluation import ClipScores, MotionScores, evaluate_motion
     from limner.api.face_evaluation import evaluate_faces, evaluate_maps
+    from limner.api.face_files import FaceOutput, FacePlace, FaceReport, align, face
     from limner.api.face_pass import FaceRepair
+    from limner.api.face_tasks import FaceOptions
     from limner.api.health import Finding, doctor
     from limner.api.inputs import FilesReport
     from limner.api.network_files import ExportReport, export
@@ -23,17 +25,23 @@ if TYPE_CHECKING:
 __all__ = [
     "ClipScores",
     "ExportReport",
+    "FaceOptions",
+    "FaceOutput",
+    "FacePlace",
     "FaceRepair",
+    "FaceReport",
     "FilesReport",
     "Finding",
     "MotionScores",
     "Report",
+    "align",
     "body",
     "doctor",
     "evaluate_faces",
     "evaluate_maps",
     "evaluate_motion",
     "export",
+    "face",
     "imitate",
     "import_weights",
     "pose",
@@ -47,7 +55,9 @@ _HOMES = {
     "limner.api.evaluation": ("ClipScores", "MotionScores", "evaluate_motion"),
     "limner.api.network_files": ("ExportReport", "export"),
     "limner.api.face_evaluation": ("evaluate_faces", "evaluate_maps"),
+    "limner.api.face_files": ("FaceOutput", "FacePlace", "FaceReport", "align", "face"),
     "limner.api.face_pass": ("FaceRepair",),
+    "limner.api.face_tasks": ("FaceOptions",),
     "limner.api.health": ("Finding", "doctor"),
     "limner.api.inputs": ("FilesReport",),
     "limner.api.pose_files": ("pose",),

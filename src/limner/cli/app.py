@@ -13,6 +13,7 @@ from limner.cli import (
     data_verbs,
     export_verbs,
     face_training,
+    face_verbs,
     jobs,
     motion_training,
     scores,
@@ -54,6 +55,7 @@ app.command()(writers.pose)
 app.command()(writers.body)
 app.command()(export_verbs.export)
 app.command()(checkup.doctor)
+app.add_typer(face_verbs.app, name="face")
 app.add_typer(scores.app, name="eval")
 app.add_typer(weight_verbs.app, name="weights")
 app.add_typer(data_verbs.app, name="data")

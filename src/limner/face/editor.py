@@ -216,8 +216,15 @@ class FaceEditor:
         """
         return [picture_of(torch.from_numpy(picture)) for picture in self._paint(latent.wplus)]
 
-    def run(self, face: UInt8[ndarray, "H W *C"], task: FaceTask | None = None) -> list[FaceResult]:
+    def run(
+        self, face: UInt8[ndarray, "H W *C"], task: FaceTask | None = None, *, scored: bool = True
+    ) -> list[FaceResult]:
         """Do a task on an aligned face; a mixing gives as many results as it is asked for, other tasks one.
+
+        Args:
+            face: RGB of any size; a label map (H, W) or a sketch where the task says so.
+            task: what to do; inversion if not given.
+            scored: whether likeness is measured, which takes about as long as the rest.
 
         Raises:
             InputError: the weights are for sources of another kind, a row is not there, or the source is none that the
@@ -237,7 +244,7 @@ class FaceEditor:
             )
         latents = self._changed(latent, task)
         images = [self._finished(image, face, task) for found in latents for image in self.decode(found)]
-        like = [self._likeness(face, image, task) for image in images]
+        like = [self._likeness(face, image, task) if scored else None for image in images]
         return [FaceResult(*item, refinement) for item in zip(images, latents, like, strict=True)]
 
     def invert(self, face: RgbImage, *, refine: int = 0) -> FaceResult:
