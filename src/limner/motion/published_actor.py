@@ -223,7 +223,7 @@ def load_published_painter(
     generator = load_published(weights, LiquidWarpingGenerator, licence=licence)
     labels = load_face_tables(licence=licence)
     inpainter = load_published(INPAINTER, GatedInpainter, licence=licence) if is_imported(INPAINTER) else None
-    return PublishedPainter(generator, load_body(body), labels, options=options, inpainter=inpainter)
+    return PublishedPainter(generator, load_body(body), labels, options=options, inpainter=inpainter, compiled=True)
 
 
 def into_square(image: UInt8[ndarray, "H W 3"]) -> UInt8[ndarray, "S S 3"]:
