@@ -19,8 +19,9 @@ ROOM_NAMES = {
         __version__ draw_keypoints evaluate_motion find_people fit_keypoints imitate load_body open_video
         rasterise read_image read_image_rgba read_keypoints read_motion resample_motion swap track_person view
         write_image write_video""",
-    "limner.api": """ClipScores ExportReport FaceRepair FilesReport Finding MotionScores Report body doctor
-        evaluate_faces evaluate_maps evaluate_motion export imitate import_weights pose swap view""",
+    "limner.api": """ClipScores ExportReport FaceOptions FaceOutput FacePlace FaceRepair FaceReport
+        FilesReport Finding MotionScores Report align body doctor evaluate_faces evaluate_maps evaluate_motion
+        export face imitate import_weights pose swap view""",
     "limner.data": """BodyPerson BodyPoses BodySamples BodySource DataReport DatasetError FashionPair
         FashionPairs MotionClip MpiiTruth PERSON_PX PictureFolder PoseSamples PoseSource PrepareOptions
         ProtocolRun SyntheticPeople SyntheticPerson SyntheticReport bodies_from_pose crop_of_people

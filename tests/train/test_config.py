@@ -10,10 +10,26 @@ import pytest
 
 from limner.checks import FileProblem, InputError
 from limner.pose import hrnet_config
-from limner.train import ConfigError, changed_keys, fill, load_config, load_pose_config, to_yaml
+from limner.train import (
+    BodyConfig,
+    ConfigError,
+    FaceTrainConfig,
+    GeneratorTrainConfig,
+    MotionConfig,
+    PoseConfig,
+    changed_keys,
+    fill,
+    load_body_config,
+    load_config,
+    load_motion_config,
+    load_pose_config,
+    to_yaml,
+)
 from limner.train.config import nearest
 
 CONFIGS = sorted((Path(__file__).resolve().parents[2] / "configs").rglob("*.yaml"))
+READERS = {"pose": load_pose_config, "body": load_body_config, "motion": load_motion_config}
+LEFT_TO_THE_USER = {"slim-cpu": ["data.synthetic=8"]}
 POSE = """
 data: {root: somewhere}
 network: {name: hrnet-w16-small}
@@ -49,17 +65,25 @@ def pose_yaml(tmp_path: Path) -> Path:
     return path
 
 
+def _read(path: Path) -> PoseConfig | BodyConfig | MotionConfig | FaceTrainConfig | GeneratorTrainConfig:
+    if path.parent.name == "face":
+        return load_config(GeneratorTrainConfig if path.stem.startswith("generator") else FaceTrainConfig, path)
+    return READERS[path.parent.name](path, LEFT_TO_THE_USER.get(path.stem, []))
+
+
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_every_shipped_configuration_is_sound(path: Path) -> None:
-    assert path.parent.name == "pose", "a new kind of configuration needs its own reader here"
-    config = load_pose_config(path)
-    assert config.run == f"runs/{path.stem}"
-    assert f"--config configs/pose/{path.name}" in path.read_text(), "its head tells how to run it"
-    config.network.table(17)
+    config = _read(path)
+    assert config.run.startswith("runs/")
+    assert f"--config configs/{path.parent.name}/{path.name}" in path.read_text(), "its head tells how to run it"
+    if isinstance(config, PoseConfig):
+        config.network.table(17)
 
 
-def test_all_shipped_configurations_were_found() -> None:
-    assert len(CONFIGS) == 4
+def test_all_shipped_configurations_were_found_and_have_runs_of_their_own() -> None:
+    assert {path.parent.name for path in CONFIGS} == {"pose", "body", "motion", "face"}
+    runs = [_read(path).run for path in CONFIGS]
+    assert len(set(runs)) == len(runs)
 
 
 def test_fills_what_is_given_and_keeps_the_rest() -> None:
