@@ -34,7 +34,11 @@ Sources = Annotated[
 Painter = Annotated[PainterName, typer.Option(help="Who paints: composite, slim, or auto for the best that is there.")]
 Weights = Annotated[
     str | None,
-    typer.Option(help="Published weights that paint instead, such as lwgan-iper-fashion-place; need --body smpl:PATH."),
+    typer.Option(
+        help="Weights that paint instead: published ones by name, such as lwgan-iper-fashion-place, with --body "
+        "smpl:PATH; or a slim network of your own, such as runs/slim-cpu/best.safetensors.",
+        show_default=False,
+    ),
 ]
 Tune = Annotated[
     int, typer.Option("--tune", min=0, max=2000, metavar="STEPS", help="First adapt the weights to the photos.")

@@ -12,6 +12,7 @@ from limner.motion.driver import Progress
 from limner.motion.personal import Player, tuned_actor
 from limner.motion.published_actor import PublishedActor, load_published_painter
 from limner.motion.several import join_photos
+from limner.motion.slim import SlimPainter, choose_painter
 from limner.records import Bodies
 from limner.types import LicenceName, PainterName
 
@@ -27,7 +28,8 @@ class Casting:
         background: None for the photo's own, a colour, a picture file, or "transparent".
         body: "free" or "smpl:PATH".
         painter: of the free body, see `Actor.prepare`.
-        weights: the name of imported published weights that paint instead; None for the `painter`.
+        weights: the name of imported published weights that paint instead, or the file of a slim network of one's own,
+            such as a run's best; None for the `painter`.
         tune: steps of personalisation; 0 for none.
         licence: commercial refuses weights that are not known to allow commercial use.
     """
@@ -43,8 +45,18 @@ class Casting:
     def __post_init__(self) -> None:
         if not 0 <= self.tune <= MOST_TUNING_STEPS:
             raise InputError(f"tune must be 0 to {MOST_TUNING_STEPS} steps, got {self.tune}")
-        if self.weights is not None and self.painter == "slim":
-            raise InputError("the slim painter and published weights exclude each other: leave one of them out")
+        if self.weights is not None and self.painter == "composite":
+            raise InputError("the composite paints without weights: leave the painter or the weights out")
+        if self.weights is not None and self.painter == "slim" and not self.is_slim_file:
+            raise InputError(
+                f"the slim painter takes a .safetensors file, such as a run's best, and {self.weights} names none: "
+                "leave --painter out for published weights"
+            )
+
+    @property
+    def is_slim_file(self) -> bool:
+        """Whether the weights are a file of a slim network; published ones go by name."""
+        return self.weights is not None and self.weights.endswith(".safetensors")
 
 
 def cast(photo: str | Path, casting: Casting, *, person: int = 0, sources: Sequence[str | Path] = ()) -> Player:
@@ -59,15 +71,20 @@ def cast(photo: str | Path, casting: Casting, *, person: int = 0, sources: Seque
     Raises:
         LimnerError: with one sentence, whatever is wrong with the photos or the weights.
     """
-    if casting.weights is None:
+    if casting.weights is None or casting.is_slim_file:
+        # The file is read before the costly work on the photo.
+        corrector = (
+            SlimPainter.load(casting.weights) if casting.weights is not None else choose_painter(casting.painter)
+        )
         first = Actor.prepare(
             photo,
             person=person,
             size=casting.size,
             background=casting.background,
             body=casting.body,
-            painter=casting.painter,
+            painter="composite",
         )
+        first = replace(first, painter=corrector)
         others = [Actor.prepare(one, background="white", body=casting.body, painter="composite") for one in sources]
         return join_photos([first, *others]) if others else first
     painter = load_published_painter(casting.weights, casting.body, licence=casting.licence)

@@ -96,7 +96,8 @@ def imitate(
         end: second to stop before; by default after the last.
         sources: more photos of the same person, from other sides.
         painter: "composite", "slim", or "auto" for the best that is there; see `Actor.prepare`.
-        weights: the name of imported published weights that paint instead; they need `body` "smpl:PATH".
+        weights: the name of imported published weights that paint instead, with `body` "smpl:PATH"; or the file of a
+            slim network of one's own.
         tune: steps by which those weights are first adapted to the photos; the result is kept on disk.
         licence: commercial refuses weights that are not known to allow commercial use.
         face_pass: repairs the face of every frame; see `limner.motion.FacePass`.
@@ -253,7 +254,8 @@ def view(
         moment: second of the motion at which it stops, the camera goes round once, and the motion goes on.
         sources: more photos of the same person, from other sides.
         painter: "composite", "slim", or "auto" for the best that is there; see `Actor.prepare`.
-        weights: the name of imported published weights that paint instead; they need `body` "smpl:PATH".
+        weights: the name of imported published weights that paint instead, with `body` "smpl:PATH"; or the file of a
+            slim network of one's own.
         tune: steps by which those weights are first adapted to the photos; the result is kept on disk.
         licence: commercial refuses weights that are not known to allow commercial use.
         face_pass: repairs the face of every frame; see `limner.motion.FacePass`.
@@ -325,7 +327,8 @@ def swap(
         body: "free" or "smpl:PATH".
         sources: more photos of who is dressed.
         painter: "composite", "slim", or "auto" for the best that is there; see `Actor.prepare`.
-        weights: the name of imported published weights that paint instead; they need `body` "smpl:PATH".
+        weights: the name of imported published weights that paint instead, with `body` "smpl:PATH"; or the file of a
+            slim network of one's own.
         tune: steps by which those weights are first adapted to the photos; the result is kept on disk.
         licence: commercial refuses weights that are not known to allow commercial use.
         face_pass: repairs the face of every frame; see `limner.motion.FacePass`.
