@@ -50,6 +50,12 @@ def test_painters_and_weights_that_do_not_go_together(painter: str, weights: str
         Casting(painter=painter, weights=weights)
 
 
+def test_there_is_nothing_to_adapt_without_published_weights() -> None:
+    for weights in (None, "best.safetensors"):
+        with pytest.raises(InputError, match="needs published weights"):
+            Casting(weights=weights, tune=5)
+
+
 @pytest.mark.usefixtures("_unprepared")
 def test_weights_are_read_before_the_photo(tmp_path: Path) -> None:
     with pytest.raises(FileProblem, match="nowhere"):

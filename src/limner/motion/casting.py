@@ -9,7 +9,7 @@ from pathlib import Path
 from limner.checks import InputError
 from limner.motion.actor import Actor
 from limner.motion.driver import Progress
-from limner.motion.personal import Player, tuned_actor
+from limner.motion.personal import NOTHING_TO_ADAPT, Player, tuned_actor
 from limner.motion.published_actor import PublishedActor, load_published_painter
 from limner.motion.several import join_photos
 from limner.motion.slim import SlimPainter, choose_painter
@@ -45,6 +45,8 @@ class Casting:
     def __post_init__(self) -> None:
         if not 0 <= self.tune <= MOST_TUNING_STEPS:
             raise InputError(f"tune must be 0 to {MOST_TUNING_STEPS} steps, got {self.tune}")
+        if self.tune and (self.weights is None or self.is_slim_file):
+            raise InputError(NOTHING_TO_ADAPT)
         if self.weights is not None and self.painter == "composite":
             raise InputError("the composite paints without weights: leave the painter or the weights out")
         if self.weights is not None and self.painter == "slim" and not self.is_slim_file:

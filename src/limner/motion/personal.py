@@ -41,6 +41,10 @@ MOST_POSES = 8
 """Poses to learn on, spread over the motion."""
 MOST_KEPT = 4
 """Results kept on disk; the oldest goes first. One of the published size takes 260 MB."""
+NOTHING_TO_ADAPT = (
+    "personalisation needs published weights to adapt (--weights NAME): the composite paints from the photo itself and "
+    "has nothing to learn"
+)
 _MASK_EDGE = 3
 _HEAD_FACTOR = 1.05
 _FORMAT = "1"
@@ -60,10 +64,7 @@ def tuned_actor(actor: Player, poses: Bodies, steps: int, *, progress: Progress 
         InputError: the actor is painted by the composite alone, which cannot learn.
     """
     if isinstance(actor, Actor):
-        raise InputError(
-            "personalisation needs published weights to adapt (--weights NAME): the composite paints from the photo "
-            "itself and has nothing to learn"
-        )
+        raise InputError(NOTHING_TO_ADAPT)
     chosen = poses[np.unique(np.linspace(0, len(poses) - 1, min(MOST_POSES, len(poses))).round().astype(int))]
     face = load_published(FACE_FEATURES, SphereFace) if is_imported(FACE_FEATURES) else None
     kept = _kept_file(actor, chosen, steps, with_face=face is not None)
