@@ -95,6 +95,13 @@ def test_a_photo_of_the_back_is_used_for_the_back(front: PublishedActor, smpl: s
     assert kept[1] > kept[0] - 0.5
 
 
+def test_photos_of_different_people_are_noticed(front: PublishedActor, smpl: str) -> None:
+    other = PublishedActor.build(shown(smpl, tint=(20, 230, 20))[0], front.painter)
+    assert not front.with_photos([front]).warnings
+    (warning,) = front.with_photos([other]).warnings
+    assert warning.startswith("photo 2 seems to show another person")
+
+
 def test_a_turned_view_shows_the_turned_body(front: PublishedActor, smpl: str) -> None:
     turned = front.paint(front.bodies, turn=view_turn(90.0))
     _, mask = shown(smpl, yaw=90)

@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 from limner.body import BodyData
 from limner.checks import InputError
 from limner.motion import Actor, join_photos
-from limner.motion.several import different_clothes, photo_shares
+from limner.motion.several import Sight, different_clothes, photo_shares
 
 from .conftest import photograph, standing
 
@@ -68,17 +68,17 @@ def test_one_photo_changes_nothing(front) -> None:
 
 
 def test_people_in_other_clothes_are_noticed(body: BodyData, front) -> None:
-    look = front[2].layers[0].appearance
-    green = np.broadcast_to(np.uint8([20, 230, 20]), look.colour.shape)
-    assert not list(different_clothes(body, [look, look]))
-    (warning,) = different_clothes(body, [look, look, replace(look, colour=np.ascontiguousarray(green))])
+    sight = Sight.of_look(front[2].layers[0].appearance)
+    green = np.broadcast_to(np.uint8([20, 230, 20]), sight.colour.shape)
+    assert not list(different_clothes(body, [sight, sight]))
+    (warning,) = different_clothes(body, [sight, sight, replace(sight, colour=np.ascontiguousarray(green))])
     assert warning.startswith("photo 3 seems to show another person")
 
 
 def test_a_photo_that_shows_too_little_is_not_judged(body: BodyData, front) -> None:
-    look = front[2].layers[0].appearance
-    unseen = replace(look, seen=np.zeros_like(look.seen))
-    assert not list(different_clothes(body, [look, unseen]))
+    sight = Sight.of_look(front[2].layers[0].appearance)
+    unseen = replace(sight, trust=np.zeros_like(sight.trust))
+    assert not list(different_clothes(body, [sight, unseen]))
 
 
 def test_no_photos_and_joined_actors_are_refused(front, back) -> None:

@@ -18,7 +18,7 @@ from jaxtyping import Float, Float32, Int, UInt8
 from numpy import ndarray
 from torch import Tensor
 
-from limner.body import BodyData, FastSMPL, load_body
+from limner.body import BodyData, FastSMPL, load_body, pixels_from_picture, project_weak
 from limner.checks import InputError
 from limner.motion.background import load_background
 from limner.motion.generator import LiquidWarpingGenerator
@@ -34,7 +34,7 @@ from limner.motion.published import (
     PublishedPainter,
     eight_bits,
 )
-from limner.motion.several import photo_shares
+from limner.motion.several import Sight, different_clothes, photo_shares
 from limner.motion.surface import vertex_normals
 from limner.records import Bodies, Motion
 from limner.render import vertex_visibility
@@ -185,6 +185,8 @@ class PublishedActor:
         shares = photo_shares(self.body, np.stack([_seen(self.painter, self.body, one) for one in people]))
         owner = shares[:, self.body.faces].mean(axis=2).argmax(axis=0)
         warnings = (*self.warnings, *(warning for other in others for warning in other.warnings))
+        sights = [_sight(self.painter, self.body, one) for one in people]
+        warnings = (*warnings, *different_clothes(self.body, sights))
         return replace(self, people=tuple(people), owner=owner, warnings=warnings)
 
 
@@ -193,6 +195,12 @@ def _seen(painter: PublishedPainter, body: BodyData, person: PreparedPerson) -> 
     visible = vertex_visibility(person.drawn.face_index[0].numpy(), body.faces, body.num_vertices)
     facing = -vertex_normals(painter.vertices(person.body), body.faces)[:, 2]
     return (visible * np.maximum(facing, 0)).astype(np.float32)
+
+
+def _sight(painter: PublishedPainter, body: BodyData, person: PreparedPerson) -> Sight:
+    colour = eight_bits(person.image)
+    points = project_weak(painter.vertices(person.body), person.body[:3])
+    return Sight(colour, pixels_from_picture(points, colour.shape[:2]), _seen(painter, body, person))
 
 
 def load_published_painter(

@@ -8,11 +8,11 @@ clothes differ too much to be one person's give a warning.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, UInt8
 from numpy import ndarray
 
 from limner.body import BodyData
@@ -35,6 +35,26 @@ FEWEST_PLACES = 60
 CLOTHES_DISTANCE = 34.0
 """Lab distance between the median colours of trunk or legs, in two photos, that one outfit hardly reaches."""
 _CLOTHES = ("torso", "leg")
+
+
+@dataclass(frozen=True, eq=False)
+class Sight:
+    """What a photo shows of a person.
+
+    Attributes:
+        colour: the photo.
+        points: for each vertex the pixel that shows it.
+        trust: (V,) 0 to 1, how well it does.
+    """
+
+    colour: UInt8[ndarray, "H W 3"]
+    points: Float32[ndarray, "V 2"]
+    trust: Float32[ndarray, "V"]
+
+    @classmethod
+    def of_look(cls, look: Appearance) -> Sight:
+        """Return what the photo of an appearance shows."""
+        return cls(look.colour, look.figure.points, look.seen * look.facing)
 
 
 def photo_shares(body: BodyData, shown: Float32[ndarray, "N V"]) -> Float32[ndarray, "N V"]:
@@ -74,16 +94,16 @@ def join_photos(actors: Sequence[Actor]) -> Actor:
     shares = photo_shares(actors[0].body, shown)
     layers = tuple(Layer(look, share) for look, share in zip(looks, shares, strict=True))
     warnings = [warning for actor in actors for warning in actor.warnings]
-    warnings += different_clothes(actors[0].body, [actor.layers[0].appearance for actor in actors])
+    warnings += different_clothes(actors[0].body, [Sight.of_look(look) for look in looks])
     return replace(actors[0], layers=layers, warnings=tuple(dict.fromkeys(warnings)))
 
 
-def different_clothes(body: BodyData, looks: Sequence[Appearance]) -> Iterator[str]:
+def different_clothes(body: BodyData, sights: Sequence[Sight]) -> Iterator[str]:
     """Say which photos seem to show somebody in other clothes than the first: the trunk's and legs' colours."""
     kinds = part_kinds(body)
-    first = [_colour_of(looks[0], kinds == kind) for kind in _CLOTHES]
-    for number, look in enumerate(looks[1:], start=2):
-        others = [_colour_of(look, kinds == kind) for kind in _CLOTHES]
+    first = [_colour_of(sights[0], kinds == kind) for kind in _CLOTHES]
+    for number, sight in enumerate(sights[1:], start=2):
+        others = [_colour_of(sight, kinds == kind) for kind in _CLOTHES]
         pairs = [(a, b) for a, b in zip(first, others, strict=True) if a is not None and b is not None]
         if pairs and max(np.linalg.norm(a - b) for a, b in pairs) > CLOTHES_DISTANCE:
             yield (
@@ -92,10 +112,10 @@ def different_clothes(body: BodyData, looks: Sequence[Appearance]) -> Iterator[s
             )
 
 
-def _colour_of(look: Appearance, members: ndarray) -> Float32[ndarray, "3"] | None:
+def _colour_of(sight: Sight, members: ndarray) -> Float32[ndarray, "3"] | None:
     """Median Lab colour of the places that a photo shows."""
-    places = members & (look.seen * look.facing > TRUSTED)
+    places = members & (sight.trust > TRUSTED)
     if places.sum() < FEWEST_PLACES:
         return None
-    colours = sample_points(look.colour, look.figure.points[places]).astype(np.float32) / 255
+    colours = sample_points(sight.colour, sight.points[places]).astype(np.float32) / 255
     return np.median(cv2.cvtColor(colours[None], cv2.COLOR_RGB2LAB)[0], axis=0)
