@@ -208,6 +208,19 @@ def test_a_broken_file_in_a_folder_is_left_out(
     assert outcome.code == 0 and "text.jpg" in outcome.output and (tmp_path / "out.json").exists()
 
 
+@pytest.mark.parametrize("verb", [("pose",), ("body",), ("face", "align")], ids=" ".join)
+def test_a_folder_of_broken_files_names_a_fault(
+    run: Run, bad_pictures: dict[str, Path], tmp_path: Path, verb: tuple[str, ...]
+) -> None:
+    folder = tmp_path / "album"
+    folder.mkdir()
+    for name in ("a.jpg", "b.jpg"):
+        (folder / name).write_bytes(bad_pictures["text.jpg"].read_bytes())
+    outcome = run(*verb, folder, "-o", tmp_path / ("out.json" if verb == ("pose",) else "out"))
+    assert outcome.code == 1 and "a.jpg" in outcome.sentence and "(and 1 more)" in outcome.sentence
+    assert not (tmp_path / "out").exists() and not (tmp_path / "out.json").exists()
+
+
 def test_an_empty_folder_has_nothing_to_read(run: Run, tmp_path: Path) -> None:
     (tmp_path / "album").mkdir()
     outcome = run("pose", tmp_path / "album", "-o", tmp_path / "out.json")

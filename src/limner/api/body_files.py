@@ -99,7 +99,7 @@ def body(
         if progress is not None and len(sources) > 1:
             progress(number + 1, len(sources), "files")
     if not job.tracks:
-        raise nobody(sources, person)
+        raise nobody(sources, person, job.warnings)
     tracks = job.tracks[:1] if writer.one_person_only else job.tracks
     if len(tracks) < len(job.tracks):
         job.warnings.append(f"{output} holds one person of {len(job.tracks)}; name a folder to write everybody")

@@ -13,7 +13,7 @@ from jaxtyping import Bool, UInt8
 from numpy import ndarray
 
 from limner.api.face_tasks import FaceOptions, is_drawn, make_editor, make_tasks, read_points, task_warnings
-from limner.api.inputs import Inputs, Progress, Source, attempt, gather
+from limner.api.inputs import Inputs, Progress, Source, attempt, gather, left_out
 from limner.checks import FileProblem, InputError, NobodyFound
 from limner.face import (
     FaceEditor,
@@ -202,7 +202,7 @@ def _walk(job: _FaceJob, sources: Sequence[Source], started: float) -> FaceRepor
         if job.progress is not None and len(sources) > 1:
             job.progress(number + 1, len(sources), "files")
     if not report.results:
-        raise _no_face(sources, job.place.face)
+        raise _no_face(sources, job.place.face, report.warnings)
     report.seconds = time.monotonic() - started
     return report
 
@@ -399,15 +399,17 @@ class _FaceJob:
         while name in self._used:  # inputs of one name from several folders
             name, number = f"{stem}_{number}{suffix}", number + 1
         self._used.add(name)
+        try:
+            self.report.output.mkdir(parents=True, exist_ok=True)  # not before there is something to put into it
+        except OSError as error:
+            raise FileProblem(f"the folder {self.report.output} cannot be made: {error.strerror}") from None
         return self.report.output / name
 
 
 def _folder(output: str | Path) -> Path:
     folder = Path(output)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FileProblem(f"the folder {folder} cannot be made: {error.strerror}") from None
+    if any(part.exists() and not part.is_dir() for part in (folder, *folder.parents)):
+        raise FileProblem(f"the folder {folder} cannot be made: there is a file of that name")
     return folder
 
 
@@ -426,9 +428,10 @@ def _mean(scores: list[float | None]) -> float | None:
     return float(np.mean(known)) if known else None
 
 
-def _no_face(sources: Sequence[Source], face: int | None) -> NobodyFound:
+def _no_face(sources: Sequence[Source], face: int | None, warnings: Sequence[str] = ()) -> NobodyFound:
     wanted = "no face" if not face else f"no face number {face}"
     others = " and the other inputs" * (len(sources) > 1)
     return NobodyFound(
         f"{wanted} was found in {sources[0].path}{others}: give its five points, or aligned if it is cut out already"
+        f"{left_out(warnings)}"
     )

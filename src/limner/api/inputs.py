@@ -18,6 +18,8 @@ Progress: TypeAlias = Callable[[int, int | None, str], None]
 
 Inputs: TypeAlias = str | Path | Sequence[str | Path]
 
+_LEFT_OUT = "left out: "
+
 
 @dataclass(frozen=True)
 class Source:
@@ -95,14 +97,22 @@ def attempt(source: Source, work: Callable[[Source], int], warnings: list[str]) 
     except LimnerError as error:
         if source.named:
             raise
-        warnings.append(f"left out: {error}")
+        warnings.append(f"{_LEFT_OUT}{error}")
         return 0
 
 
-def nobody(sources: Sequence[Source], person: int | None) -> NobodyFound:
-    """Return the error for sources that do not show the wanted person."""
+def nobody(sources: Sequence[Source], person: int | None, warnings: Sequence[str] = ()) -> NobodyFound:
+    """Return the error for sources that do not show the wanted person; it tells what was left out."""
     wanted = "nobody" if not person else f"no person number {person}"
-    return NobodyFound(f"{wanted} was found in {sources[0].path}{' and the other inputs' * (len(sources) > 1)}")
+    others = " and the other inputs" * (len(sources) > 1)
+    return NobodyFound(f"{wanted} was found in {sources[0].path}{others}{left_out(warnings)}")
+
+
+def left_out(warnings: Sequence[str]) -> str:
+    """Return the end of a sentence on the files that `attempt` left out: the first one's fault, and how many more."""
+    faults = [warning for warning in warnings if warning.startswith(_LEFT_OUT)]
+    more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+    return f"; {faults[0]}{more}" if faults else ""
 
 
 def follow(source: Source, person: int, progress: Progress | None) -> list[Keypoints | None]:

@@ -86,7 +86,7 @@ def pose(
         if progress is not None and len(sources) > 1:
             progress(number + 1, len(sources), "files")
     if not job.entries:
-        raise nobody(sources, person)
+        raise nobody(sources, person, job.warnings)
     write_poses(output, job.entries, job.shown, format)
     return FilesReport(
         output, job.pictures, job.frames, len(job.entries), job.empty, job.warnings, time.monotonic() - started
