@@ -60,7 +60,7 @@ SourceJoin: TypeAlias = Literal["sum", "mix", "spade"]
 MapName: TypeAlias = Literal["uv", "uv_seg", "seg", "par", "front", "head", "back", "ids", "binary"]
 """Condition maps of `limner.render.maps`, by the names of the published option."""
 
-EncoderName: TypeAlias = Literal["preact-resnet50", "resnet50", "hrnet-light", "points-light"]
+EncoderName: TypeAlias = Literal["preact-resnet50", "resnet50", "landmarks"]
 """HMR's encoders: see `limner.body.encoder`."""
 
 DiscriminatorName: TypeAlias = Literal["hmr", "pytorch-hmr"]

@@ -6,10 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from limner.body import ENCODERS, HRNetEncoder, PreactResNet50, ResNet50, build_encoder
+from limner.body import ENCODERS, PreactResNet50, ResNet50, build_encoder
 from limner.body.encoder import PreactBottleneck
 from limner.checks import InputError, ShapeError
-from limner.pose import network_config
 
 
 @pytest.fixture(scope="module")
@@ -65,15 +64,6 @@ def test_state_has_the_published_number_of_keys(kind, entries) -> None:
         assert len(kind().state_dict()) == entries
 
 
-def test_light_encoder_is_light_and_learns() -> None:
-    encoder = build_encoder("hrnet-light")
-    assert sum(parameter.numel() for parameter in encoder.parameters()) < 5e6
-    features = encoder(torch.rand(2, 3, 64, 64))
-    assert features.shape == (2, encoder.num_features)
-    features.sum().backward()
-    assert all(parameter.grad is not None for parameter in encoder.parameters())
-
-
 def test_every_name_is_built() -> None:
     with torch.device("meta"):
         assert {name: type(build_encoder(name)) for name in ENCODERS} == ENCODERS
@@ -85,8 +75,6 @@ def test_other_sizes_are_refused(preact, shape) -> None:
         preact(torch.zeros(shape))
 
 
-def test_unknown_names_and_tables_are_refused() -> None:
+def test_unknown_names_are_refused() -> None:
     with pytest.raises(InputError, match="no encoder 'vgg'"):
         build_encoder("vgg")
-    with pytest.raises(InputError, match="table of an HRNet"):
-        HRNetEncoder(network_config("pose-resnet-50"))

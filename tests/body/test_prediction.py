@@ -15,6 +15,7 @@ from limner.body import (
     SPIN,
     BodyPredictor,
     FastSMPL,
+    HMRConfig,
     HMRModel,
     HMRPredictor,
     Regressor,
@@ -35,7 +36,7 @@ from limner.runtime import load_network
 from limner.weights import weight_record
 
 SIZE_HW = (200, 160)
-CONFIG = replace(HMR_NETWORKS["hmr-points"], input_size=64, person_px=48.0)
+CONFIG = HMRConfig(input_size=64, person_px=48.0)
 
 
 class Told(torch.nn.Module):
@@ -233,13 +234,13 @@ def test_a_runs_best_weights_are_loaded_with_its_table(tmp_path) -> None:
     from safetensors.torch import save_file
 
     torch.manual_seed(0)
-    network = HMR(HMR_NETWORKS["hmr-points"])
-    facts = {"config": {"network": {"name": "hmr-points", "input_size": 96}, "body": "free"}}
+    network = HMR(HMR_NETWORKS["hmr-light"])
+    facts = {"config": {"network": {"name": "hmr-light", "input_size": 96}, "body": "free"}}
     state = {key: value.contiguous() for key, value in network.official_state().items()}
     save_file(state, tmp_path / "best-network.safetensors", {"limner": json.dumps(facts)})
     model = load_hmr_model(tmp_path)
     assert model.body == "free" and model.config.input_size == 96
-    assert model.config.person_px == pytest.approx(HMR_NETWORKS["hmr-points"].person_px * 96 / 160)
+    assert model.config.person_px == pytest.approx(HMR_NETWORKS["hmr-light"].person_px * 96 / 224)
     save_file(state, tmp_path / "other.safetensors")
     with pytest.raises(WeightsError, match="not written by limner train body"):
         load_hmr_model(tmp_path / "other.safetensors")

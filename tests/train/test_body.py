@@ -30,9 +30,10 @@ data:
   synthetic: {{count: 6, seed: 1, side: 64, kept: "{kept}"}}
   valid: {{synthetic: {{count: 3, seed: 2, side: 64, kept: "{kept}2"}}}}
   epoch: 8
-network: {{name: hmr-points, input_size: 64, mean: poses, dropout: 0.2}}
+  looks: "{kept}3"
+network: {{name: hmr-light, input_size: 64, mean: poses, dropout: 0.2}}
 augment: {{rotation_deg: 10, occlusion: 0.2}}
-loss: {{keypoints: 20, joints: 200, pose: 60, adversarial: 0.1, maps: 1}}
+loss: {{keypoints: 20, joints: 200, pose: 60, adversarial: 0.1}}
 adversary: {{real: 1.5, optimiser: {{name: adam, lr: 1e-3}}}}
 optimiser: {{name: adamw, lr: 1e-3}}
 schedule: {{name: constant}}
@@ -60,7 +61,7 @@ def trained(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_run_leaves_its_log_its_pictures_and_both_networks(trained: Path) -> None:
     lines = read_metrics(trained)
     first = next(line for line in lines if line["kind"] == "train")
-    assert {"loss", "adversary", "keypoints", "joints", "pose", "maps", "adversarial"} <= first.keys()
+    assert {"loss", "adversary", "keypoints", "joints", "pose", "adversarial"} <= first.keys()
     judged = [line for line in lines if line["kind"] == "valid"]
     assert [line["epoch"] for line in judged] == [1, 2]
     assert judged[0]["score"] == -judged[0]["PA-MPJPE"] and judged[0]["PVE"] > 0
@@ -95,7 +96,7 @@ def test_marked_joints_alone_teach_too(tiny: Path, tmp_path: Path) -> None:
     words = [
         "data.synthetic.use_3d=false", "data.synthetic.count=4", "data.valid.synthetic.seed=1",
         "data.valid.synthetic.kept=''", "augment={flip: false, rotation_deg: 0, shift_px: 0, scale: [1, 1], colour: 0}",
-        "loss={joints: 0, pose: 0, keypoints: 20, adversarial: 0.1, maps: 1}", "optimiser.lr=2e-3", "network.dropout=0",
+        "loss={joints: 0, pose: 0, keypoints: 20, adversarial: 0.1}", "optimiser.lr=2e-3", "network.dropout=0",
         "loop.epochs=15", "loop.validate_epochs=15", "data.valid.synthetic.count=4",
     ]  # fmt: skip
     train_body(load_body_config(tiny, words), tmp_path)
@@ -130,8 +131,10 @@ def test_samples_repeat_and_change_with_the_epoch(tiny: Path) -> None:
     crops = crops_of(config, read_body_data(config))
     first, again, later = (crops.sample(3, epoch) for epoch in (0, 0, 1))
     assert all(np.array_equal(first[name], again[name]) for name in first)
-    assert not np.array_equal(first["image"], later["image"])
-    assert first["real_rotvec"].shape == (2, 23, 3) and first["image"].shape == (3, 64, 64)
+    assert not np.array_equal(first["landmarks"], later["landmarks"])
+    assert first["real_rotvec"].shape == (2, 23, 3) and first["landmarks"].shape == (33, 6)
+    pictures = load_body_config(tiny, ["network.name=hmr-resnet50"])
+    assert crops_of(pictures, read_body_data(pictures)).sample(3, 0)["image"].shape == (3, 64, 64)
 
 
 def test_kept_people_are_those_that_are_drawn(tiny: Path) -> None:
@@ -160,7 +163,7 @@ def test_there_are_four_shipped_configurations() -> None:
         (["data.valid.root=here"], "one of root and synthetic"),
         (["network.name=hmr-huge"], "no network is called 'hmr-huge'"),
         (["network.input_size=100"], "multiple of 32"),
-        (["network.name=hmr-light"], "hmr-light makes no maps"),
+        (["augment.kind=hmr"], "hmr-light takes landmarks"),
         (["adversary=null"], "there is no adversary"),
         (["data.synthetic.cuont=3"], "did you mean data.synthetic.count"),
         (["augment.scale=[1.2, 0.8]", "adversary.real=0"], "2 faults"),
@@ -235,8 +238,7 @@ def test_a_trained_network_is_a_start_for_another(tiny: Path, trained: Path, tmp
     network = make_network(load_body_config(tiny, [*words, "network.mean=plain"]))
     assert all(torch.equal(value, kept[key]) for key, value in network.state_dict().items())
     with pytest.raises(WeightsError, match="HMR"):
-        make_network(load_body_config(tiny, [*words, "network={name: hmr-light, mean: plain}", "loss.maps=0",
-                                             f"network.pretrained={file}", "network.pretrained_kind=hmr"]))  # fmt: skip
+        make_network(load_body_config(tiny, [*words, "network.mean=plain", "network.name=hmr-resnet50"]))
 
 
 def test_the_run_of_another_configuration_is_refused_but_data_may_move(tiny: Path, trained: Path) -> None:
@@ -264,7 +266,7 @@ def batch_of(count: int = 4) -> dict[str, torch.Tensor]:
         "keypoints": torch.cat([draw(count, 19, 2), torch.ones(count, 19, 1)], 2),
         "joints": draw(count, 14, 3), "has_joints": torch.tensor([1.0, 0, 0, 1])[:count],
         "rotvec": draw(count, 24, 3), "betas": draw(count, 10), "has_smpl": torch.tensor([1.0, 1, 0, 0])[:count],
-        "real_rotvec": draw(count, 3, 23, 3), "real_betas": draw(count, 3, 10), "image": draw(count, 3, 64, 64),
+        "real_rotvec": draw(count, 3, 23, 3), "real_betas": draw(count, 3, 10), "landmarks": draw(count, 33, 6),
     }  # fmt: skip
 
 
@@ -335,7 +337,7 @@ def test_both_networks_learn_from_one_forward_pass(tiny: Path, tmp_path: Path, l
     twin = HMR(config.network.table)
     twin.load_state_dict(network.state_dict())
     twin.regressor.dropout.p = 0
-    thetas = torch.cat(twin.train()(batch["image"], in_full=True).thetas).detach()
+    thetas = torch.cat(twin.train()(batch["landmarks"], in_full=True)).detach()
     judge = BodyDiscriminator()
     judge.load_state_dict(before)
     real = judge(*real_poses(batch, 3))
@@ -356,16 +358,15 @@ def test_both_networks_learn_from_one_forward_pass(tiny: Path, tmp_path: Path, l
 @pytest.mark.timeout(1800)
 def test_bodies_are_learned_from_scratch(tmp_path: Path) -> None:
     """On unseen made-up people, the adversary on; see docs/training.md for what came out and how long it took."""
-    path = next(path for path in CONFIGS if path.stem == "hmr-points-synthetic-cpu")
+    path = next(path for path in CONFIGS if path.stem == "hmr-light-synthetic-cpu")
     words = [
-        "network.input_size=96", "data.synthetic.side=112", "data.synthetic.count=4000",
-        f"data.synthetic.kept={tmp_path / 'kept'}", "data.valid.synthetic.side=112", "data.valid.synthetic.count=200",
-        "data.epoch=4000", "loop.epochs=4", "loop.validate_epochs=4", "loop.device=cpu", "optimiser.lr=1.5e-3",
+        "data.synthetic.side=160", "data.synthetic.count=1200", "data.valid.synthetic.side=160",
+        "data.valid.synthetic.count=150", "loop.epochs=30", "loop.validate_epochs=30", "loop.device=cpu",
     ]  # fmt: skip
     began = time.process_time()
     train_body(load_body_config(path, words), tmp_path / "run")
     last = read_metrics(tmp_path / "run")[-1]
-    assert last["PA-MPJPE"] < 0.8 * last["start PA-MPJPE"]
+    assert last["PA-MPJPE"] < 0.75 * last["start PA-MPJPE"]
     assert last["MPJPE"] < 0.6 * last["start MPJPE"]
     assert time.process_time() - began < 20 * 60
 

@@ -33,22 +33,22 @@ from limner.body.crop_training import (
     square_round_box,
 )
 from limner.body.discriminator import BodyDiscriminator, Judgement
-from limner.body.encoder import ENCODERS, HRNetEncoder, PreactResNet50, ResNet50, build_encoder
+from limner.body.encoder import ENCODERS, PreactResNet50, ResNet50, build_encoder
 from limner.body.foot_lock import lock_feet
 from limner.body.ground import Grounded, ground_bodies
 from limner.body.hmr import (
     HMR,
     HMR_NETWORKS,
-    Corrections,
     HMRConfig,
     ThetaDetails,
     body_from_hmr_weights,
     theta_details,
 )
+from limner.body.landmark_network import LandmarkEncoder, LandmarkRegressor
+from limner.body.landmarks import landmarks_in_crop, look_at_crop
 from limner.body.limits import joint_limits
 from limner.body.models import PUBLISHED, HMRModel, PublishedHMR, import_weights, load_hmr_model
 from limner.body.perspective import crop_cameras, default_focal_px, perspective_translation, turn_to_ray
-from limner.body.point_encoder import PointEncoder, point_targets, read_maps
 from limner.body.prediction import HMRPredictor, crop_round
 from limner.body.predictor import BodyPredictor, FitChange, fit_change, fit_keypoints, mean_change
 from limner.body.priors import (
@@ -110,7 +110,6 @@ __all__ = [
     "BodyDiscriminator",
     "BodyOutput",
     "BodyPredictor",
-    "Corrections",
     "Crop",
     "FastSMPL",
     "FitChange",
@@ -118,9 +117,9 @@ __all__ = [
     "HMRConfig",
     "HMRModel",
     "HMRPredictor",
-    "HRNetEncoder",
     "Judgement",
-    "PointEncoder",
+    "LandmarkEncoder",
+    "LandmarkRegressor",
     "PoseMixture",
     "PreactResNet50",
     "PublishedHMR",
@@ -155,10 +154,12 @@ __all__ = [
     "ground_bodies",
     "import_weights",
     "joint_limits",
+    "landmarks_in_crop",
     "load_body",
     "load_hmr_model",
     "load_pose_mixture",
     "lock_feet",
+    "look_at_crop",
     "mean_change",
     "mean_theta",
     "mean_theta_from_rot6d",
@@ -169,12 +170,10 @@ __all__ = [
     "picture_from_pixels",
     "pixels_from_picture",
     "plain_theta",
-    "point_targets",
     "project_perspective",
     "project_weak",
     "quat_wxyz_from_rotmat",
     "quat_wxyz_from_rotvec",
-    "read_maps",
     "read_mean_theta",
     "read_pickle",
     "read_pickled",

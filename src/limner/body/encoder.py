@@ -1,7 +1,7 @@
 """Picture encoders of HMR: a crop in, one row of features a person out.
 
-Three networks go under the name: the pre-activation ResNet-50 of the original and of `hmr_tf2pt.pth`, the ordinary
-ResNet-50 of pytorch_HMR, and a light one for a CPU that starts from a pose network's trunk.
+Three go under the name: the pre-activation ResNet-50 of the original and of `hmr_tf2pt.pth`, the ordinary ResNet-50 of
+pytorch_HMR, and a light one for a CPU that takes what the shipped pose network saw (`limner.body.landmark_network`).
 
 Sources: Kanazawa et al. 2018 (HMR); He et al. 2016b, "Identity Mappings in Deep Residual Networks"; akanazawa/hmr
 `src/models.py`, svip-lab/impersonator `networks/hmr.py`, MandyMo/pytorch_HMR `src/Resnet.py`.
@@ -9,19 +9,18 @@ Sources: Kanazawa et al. 2018 (HMR); He et al. 2016b, "Identity Mappings in Deep
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import TypeAlias
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from limner.body.point_encoder import PointEncoder
+from limner.body.landmark_network import LandmarkEncoder
 from limner.checks import InputError, ShapeError
-from limner.pose import HRNet, HRNetConfig, block_row, network_config
+from limner.pose import block_row
 from limner.types import EncoderName
 
-__all__ = ["ENCODERS", "HRNetEncoder", "PreactResNet50", "ResNet50", "build_encoder"]
+__all__ = ["ENCODERS", "PreactResNet50", "ResNet50", "build_encoder"]
 
 Image = Float[Tensor, "B 3 H W"]
 Map = Float[Tensor, "B C h w"]
@@ -143,45 +142,12 @@ class ResNet50(nn.Module):
         return x.mean((2, 3))
 
 
-class HRNetEncoder(nn.Module):
-    """The trunk of a small HRNet, then halvings that gather its fine map into features: for a CPU.
-
-    Attributes:
-        num_features: numbers a picture.
-    """
-
-    def __init__(self, config: HRNetConfig | None = None, num_features: int = 512) -> None:
-        super().__init__()
-        found = network_config("hrnet-w16-small") if config is None else config
-        if not isinstance(found, HRNetConfig):
-            raise InputError(f"the light encoder needs the table of an HRNet, got {type(found).__name__}")
-        self.num_features = num_features
-        self.trunk = HRNet(found)
-        self.trunk.add_module("final_layer", nn.Identity())
-        widths = (found.stage4.widths[0], num_features // 4, num_features // 2, num_features)
-        layers = [
-            (nn.Conv2d(a, b, 3, 2, 1, bias=False), nn.BatchNorm2d(b), nn.ReLU(inplace=True))
-            for a, b in pairwise(widths)
-        ]
-        self.gather = nn.Sequential(*(part for row in layers for part in row))
-
-    def forward(self, image: Image) -> Features:
-        """Return the features of each picture.
-
-        Raises:
-            ShapeError: there are not three channels, or a side is no multiple of 32.
-        """
-        _check_picture(image)
-        return self.gather(self.trunk(image)).mean((2, 3))
-
-
-Encoder: TypeAlias = PreactResNet50 | ResNet50 | HRNetEncoder | PointEncoder
+Encoder: TypeAlias = PreactResNet50 | ResNet50 | LandmarkEncoder
 
 ENCODERS: dict[EncoderName, type[Encoder]] = {
     "preact-resnet50": PreactResNet50,
     "resnet50": ResNet50,
-    "hrnet-light": HRNetEncoder,
-    "points-light": PointEncoder,
+    "landmarks": LandmarkEncoder,
 }
 
 
@@ -194,12 +160,6 @@ def build_encoder(name: EncoderName) -> Encoder:
     if name not in ENCODERS:
         raise InputError(f"there is no encoder {name!r}; there are {', '.join(ENCODERS)}")
     return ENCODERS[name]()
-
-
-def _halving(inputs: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 3, 2, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)
-    )
 
 
 def _check_picture(image: Tensor) -> None:

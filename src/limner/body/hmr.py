@@ -22,8 +22,8 @@ from torch import Tensor, nn
 
 from limner.body.camera import project_weak
 from limner.body.crop import PERSON_PX
-from limner.body.encoder import HRNetEncoder, PreactResNet50, ResNet50, build_encoder
-from limner.body.point_encoder import PointEncoder
+from limner.body.encoder import PreactResNet50, ResNet50, build_encoder
+from limner.body.landmark_network import NUM_LANDMARKS, NUM_VALUES, LandmarkRegressor
 from limner.body.regressor import NUM_THETA, Regressor
 from limner.body.smpl import NUM_JOINTS, PARENTS, SMPL, BodyData
 from limner.body.tensorflow_names import NETWORK_NAMES, read_tensorflow_variables, tensors_by_our_names
@@ -31,7 +31,7 @@ from limner.checks import InputError, WeightsError, check_shape
 from limner.types import EncoderName
 from limner.weights import LoadReport, load_strictly, read_checkpoint, source_name
 
-__all__ = ["HMR", "HMR_NETWORKS", "Corrections", "HMRConfig", "ThetaDetails", "body_from_hmr_weights", "theta_details"]
+__all__ = ["HMR", "HMR_NETWORKS", "HMRConfig", "ThetaDetails", "body_from_hmr_weights", "theta_details"]
 
 # Variables of the original's checkpoint that belong to the adversary or to SMPL.
 _NOT_THE_NETWORK = (
@@ -61,26 +61,26 @@ class HMRConfig:
     input_size: int = 224
     person_px: float = PERSON_PX
 
+    @property
+    def takes(self) -> Literal["image", "landmarks"]:
+        """What the network is given of a person: the crop, or what the pose network saw in it."""
+        return "landmarks" if self.encoder == "landmarks" else "image"
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of the network's input; -1 stands for any number of people."""
+        if self.takes == "landmarks":
+            return (-1, NUM_LANDMARKS, NUM_VALUES)
+        return (-1, 3, self.input_size, self.input_size)
+
 
 HMR_NETWORKS = {
     "hmr-resnet50": HMRConfig(),
     "pytorch-hmr-resnet50": HMRConfig("resnet50", "bgr", turn_base=True, train_mean=False),
-    "hmr-light": HMRConfig("hrnet-light"),
-    "hmr-points": HMRConfig("points-light", input_size=160, person_px=128.0),
+    # The pose network's own crops show a person with a diagonal of 158 of 224 pixels on average.
+    "hmr-light": HMRConfig("landmarks", train_mean=False, person_px=158.0),
 }
-"""The original (and its torch port `hmr_tf2pt.pth`), pytorch_HMR's, and two of ours for a CPU."""
-
-
-class Corrections(NamedTuple):
-    """What the network finds on the way.
-
-    Attributes:
-        thetas: after each correction.
-        maps: logits of where the joints of cocoplus19 are; None where the encoder makes no maps.
-    """
-
-    thetas: list[Float[Tensor, "B 85"]]
-    maps: Float[Tensor, "B 19 h w"] | None
+"""The original (and its torch port `hmr_tf2pt.pth`), pytorch_HMR's, and ours for a CPU."""
 
 
 class HMR(nn.Module):
@@ -94,41 +94,36 @@ class HMR(nn.Module):
         super().__init__()
         self.config = config = HMRConfig() if config is None else config
         self.encoder = build_encoder(config.encoder)
-        self.regressor = Regressor(
-            self.encoder.num_features, mean, num_iterations=config.num_iterations, train_mean=config.train_mean
-        )
+        width, count = self.encoder.num_features, config.num_iterations
+        self.regressor: Regressor | LandmarkRegressor
+        if config.takes == "landmarks":
+            self.regressor = LandmarkRegressor(width, mean, num_iterations=count)
+        else:
+            self.regressor = Regressor(width, mean, num_iterations=count, train_mean=config.train_mean)
 
-    def forward(self, image: Float[Tensor, "B 3 H W"], *, in_full: bool = False) -> Float[Tensor, "B 85"] | Corrections:
+    def forward(
+        self, crop: Float[Tensor, "B ..."], *, in_full: bool = False
+    ) -> Float[Tensor, "B 85"] | list[Float[Tensor, "B 85"]]:
         """Return the last theta of each crop.
 
         Args:
-            image: the crop in [-1, 1], channels in the order of `config.channels`.
-            in_full: return all `corrections`, as training needs; networks that are wrapped are called in no other way.
+            crop: what `config.takes` says: pictures (B, 3, H, W) in [-1, 1], channels in the order of
+                `config.channels`, or landmarks (B, 33, 6).
+            in_full: return `thetas`, as training needs; networks that are wrapped are called in no other way.
 
         Raises:
-            ShapeError: there are not three channels, or a side is no multiple of 32.
+            ShapeError: crops of another kind, or a picture's side is no multiple of 32.
         """
-        found = self.corrections(image)
-        return found if in_full else found.thetas[-1]
+        found = self.thetas(crop)
+        return found if in_full else found[-1]
 
-    def thetas(self, image: Float[Tensor, "B 3 H W"]) -> list[Float[Tensor, "B 85"]]:
+    def thetas(self, crop: Float[Tensor, "B ..."]) -> list[Float[Tensor, "B 85"]]:
         """Return theta after each correction: the adversary sees them all.
 
         Raises:
-            ShapeError: there are not three channels, or a side is no multiple of 32.
+            ShapeError: crops of another kind, or a picture's side is no multiple of 32.
         """
-        return self.corrections(image).thetas
-
-    def corrections(self, image: Float[Tensor, "B 3 H W"]) -> Corrections:
-        """Return theta after each correction, with the maps of joints of an encoder that makes some.
-
-        Raises:
-            ShapeError: there are not three channels, or a side is no multiple of 32.
-        """
-        if isinstance(self.encoder, PointEncoder):
-            features, maps = self.encoder.look(image)
-            return Corrections(self.regressor(features), maps)
-        return Corrections(self.regressor(self.encoder(image)), None)
+        return self.regressor(self.encoder(crop))
 
     def load_official(self, weights: str | Path | Mapping[str, Any]) -> LoadReport:
         """Load `hmr_tf2pt.pth` or a `<iteration>_<loss>_generator.pkl` of pytorch_HMR, or its content; strict.
@@ -149,8 +144,7 @@ class HMR(nn.Module):
 
         Args:
             weights: for preact-resnet50 the TensorFlow checkpoint `resnet_v2_50.ckpt`, or its variables; for resnet50
-                torchvision's file, or its content; for hrnet-light an HRNet of the same table, ImageNet's or a pose
-                network.
+                torchvision's file, or its content.
 
         Raises:
             FileProblem: there is no such file, or it is damaged.
@@ -159,12 +153,10 @@ class HMR(nn.Module):
             InputError: the encoder is one for which no such weights are known.
         """
         encoder = self.encoder
-        if isinstance(encoder, HRNetEncoder):
-            return encoder.trunk.load_imagenet(weights)
         if isinstance(encoder, ResNet50):
             return load_strictly(encoder, read_checkpoint(weights), source_name(weights), ignored=("fc.",))
         if not isinstance(encoder, PreactResNet50):
-            raise InputError(f"the encoder {self.config.encoder} has no ImageNet weights; start it from scratch")
+            raise InputError(f"the encoder {self.config.encoder} takes no ImageNet weights; start it from scratch")
         variables = weights if isinstance(weights, Mapping) else read_tensorflow_variables(weights)
         names = {name: target for name, target in NETWORK_NAMES.items() if name.startswith("resnet_v2_50/")}
         state = tensors_by_our_names(variables, names)

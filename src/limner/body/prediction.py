@@ -1,5 +1,7 @@
 """Bodies of people as an HMR network sees them: a crop round each, one pass, the camera taken to the picture.
 
+A network that takes landmarks lifts the locator's joints as they are, without a look at the picture.
+
 Source: Kanazawa et al. 2018; the crop's size is the rule of akanazawa/hmr `demo.py`, from joints instead of boxes.
 """
 
@@ -15,8 +17,9 @@ from numpy import ndarray
 from scipy.spatial.transform import Rotation
 
 from limner.body.crop import network_input
+from limner.body.landmarks import landmarks_in_crop, look_at_crop
 from limner.body.models import HMRModel, load_hmr_model
-from limner.checks import NobodyFound
+from limner.checks import InputError, NobodyFound
 from limner.pose import SKELETONS
 from limner.records import Bodies, Keypoints
 from limner.runtime import load_network
@@ -40,8 +43,10 @@ class HMRPredictor:
 
     def __init__(self, model: HMRModel, *, runtime: RuntimeName = "auto", threads: int | None = None) -> None:
         self.model = model
-        side = model.config.input_size
-        self._network = load_network(model.network, input_shape=(-1, 3, side, side), runtime=runtime, threads=threads)
+        shape = model.config.input_shape
+        # Three small layers: whatever compiles them takes longer than they do.
+        chosen = "torch" if runtime == "auto" and model.config.takes == "landmarks" else runtime
+        self._network = load_network(model.network, input_shape=shape, runtime=chosen, threads=threads)
 
     @classmethod
     def load(
@@ -65,25 +70,66 @@ class HMRPredictor:
 
         Args:
             image: RGB.
-            keypoints: a row for each person; they say where to look, nothing else.
+            keypoints: a row for each person; they say where to look, and are what a network that takes landmarks
+                lifts, if they are the locator's own.
             body: whose shape numbers the result is to have: those of another body are left out.
 
         Raises:
             NobodyFound: a person has fewer than two keypoints to look at.
         """
-        size_hw = image.shape[:2]
-        places = [crop_round(keypoints[[row]], self.model.config.person_px) for row in range(len(keypoints))]
+        size_hw = (image.shape[0], image.shape[1])
+        if self.lifts(keypoints):
+            return self.lift(keypoints, size_hw, body)
+        places, side = self._places(keypoints), self.model.config.input_size
+        if self.model.config.takes == "landmarks":
+            made = [
+                landmarks_in_crop(look_at_crop(image, center, side / zoom), center, side / zoom)
+                for center, zoom in places
+            ]
+        else:
+            is_bgr = self.model.config.channels == "bgr"
+            made = [network_input(_cut(image, *place, side), bgr=is_bgr) for place in places]
+        return self._bodies(made, places, size_hw, body)
+
+    def lifts(self, keypoints: Keypoints) -> bool:
+        """Tell whether these keypoints are all that the network needs: the locator's, with metres."""
+        of_locator = keypoints.skeleton == "blazepose33" and keypoints.world is not None
+        return self.model.config.takes == "landmarks" and of_locator
+
+    def lift(self, keypoints: Keypoints, size_hw: tuple[int, int], body: str = "free") -> Bodies:
+        """Predict the body of each row of keypoints, without a picture.
+
+        Args:
+            keypoints: of people in one picture, or of one person in the frames of a clip.
+            size_hw: of the picture.
+            body: as for `predict`.
+
+        Raises:
+            InputError: the network, or these keypoints, need the picture.
+            NobodyFound: a row has fewer than two keypoints that are seen.
+        """
+        if not self.lifts(keypoints):
+            raise InputError(f"{self.model.name} cannot lift keypoints of {keypoints.skeleton}: give the picture")
+        places, side = self._places(keypoints), self.model.config.input_size
+        made = [landmarks_in_crop(keypoints[[row]], center, side / zoom) for row, (center, zoom) in enumerate(places)]
+        return self._bodies(made, places, size_hw, body)
+
+    def _places(self, keypoints: Keypoints) -> list[tuple[ndarray, float]]:
+        return [crop_round(keypoints[[row]], self.model.config.person_px) for row in range(len(keypoints))]
+
+    def _bodies(
+        self, made: list[ndarray], places: list[tuple[ndarray, float]], size_hw: tuple[int, int], body: str
+    ) -> Bodies:
+        """Run the network on what was made of each person, and take the cameras to the picture."""
         side = self.model.config.input_size
-        is_bgr = self.model.config.channels == "bgr"
-        crops = [network_input(_cut(image, center, zoom, side), bgr=is_bgr) for center, zoom in places]
-        parts = [np.stack(crops[first : first + _BATCH]) for first in range(0, len(crops), _BATCH)]
+        parts = [np.stack(made[first : first + _BATCH]) for first in range(0, len(made), _BATCH)]
         theta = np.concatenate([self._network(part)[0] for part in parts]).astype(np.float64)
         cameras = [_camera(row[:3], *place, side, size_hw) for row, place in zip(theta, places, strict=True)]
         rotvec = theta[:, 3:75].reshape(-1, 24, 3)
         if self.model.config.turn_base:
             rotvec[:, 0] = (Rotation.from_rotvec(rotvec[:, 0]) * _BASE).as_rotvec()
         betas = theta[:, 75:] if self.knows_shape(body) else np.zeros_like(theta[:, 75:])
-        return Bodies(rotvec, betas, np.array(cameras), (size_hw[0], size_hw[1]), body)
+        return Bodies(rotvec, betas, np.array(cameras), size_hw, body)
 
     def knows_shape(self, body: str) -> bool:
         """Tell whether the network's shape numbers are those of a body."""

@@ -332,13 +332,24 @@ class BodyPredictor:
             InputError: there are fewer pictures than rows.
             NobodyFound: no frame shows the person.
         """
+        network = self._network
         looks: list[Bodies | None] = []
-        if self._network is not None:
+        if network is not None and network.lifts(keypoints):
+            looks = [self._lift_one(keypoints[[row]], size_hw) if valid[row] else None for row in range(len(keypoints))]
+        elif network is not None:
             for row, image in zip(range(len(keypoints)), frames, strict=False):
                 looks.append(self._look_at_one(image, keypoints[[row]]) if valid[row] else None)
             if len(looks) < len(keypoints):
                 raise InputError(f"{len(looks)} pictures came for keypoints of {len(keypoints)} frames")
         return self._fit(keypoints, size_hw, _held(looks), frame_rate=frame_rate, valid=valid)
+
+    def _lift_one(self, keypoints: Keypoints, size_hw: tuple[int, int]) -> Bodies | None:
+        """Lift one person's keypoints; None where too little of them is seen for a crop."""
+        assert self._network is not None, "asked for by the caller"
+        try:
+            return self._network.lift(keypoints, size_hw, self.body)
+        except NobodyFound:
+            return None
 
     def _look_at_one(self, image: RgbImage, keypoints: Keypoints) -> Bodies | None:
         """Predict one person; None where too little of them is seen for a crop."""

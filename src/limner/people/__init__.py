@@ -7,9 +7,10 @@ Papers: Bazarevsky et al. 2020, "BlazePose: On-device Real-time Body Pose Tracki
 He et al. 2010, "Guided Image Filtering".
 """
 
+from limner.people.landmarks import LandmarkNetwork, Landmarks
 from limner.people.locator import Locator, People, find_people
 from limner.people.mask import refine_mask
 from limner.people.regions import Region
 from limner.people.tracker import track_person
 
-__all__ = ["Locator", "People", "Region", "find_people", "refine_mask", "track_person"]
+__all__ = ["LandmarkNetwork", "Landmarks", "Locator", "People", "Region", "find_people", "refine_mask", "track_person"]

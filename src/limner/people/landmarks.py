@@ -10,6 +10,7 @@ from jaxtyping import Float32
 from numpy import ndarray
 
 from limner.people.regions import Region
+from limner.records import Keypoints
 from limner.runtime import load_network
 from limner.types import RgbImage
 from limner.weights import file_path
@@ -19,6 +20,7 @@ _MAP = 64
 _NUM_NAMED = 33  # points 33 and 34 span the next frame's region; 35 to 38 are aids of the network's training
 _REACH = 3  # the 7 x 7 window round a point in its heatmap
 _PEAK = 0.5
+_OUTSIDE = 0.1  # what is left of the score of a point beyond the picture's border
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,16 @@ class Landmarks:
     region: Region
     next_region: Region
     mask_logit: Float32[ndarray, "256 256"] | None = None
+
+    def point_scores(self, size_hw: tuple[int, int]) -> Float32[ndarray, 33]:
+        """Return the visibility of each point, a tenth of it beyond the border of a picture of `size_hw`."""
+        x, y = self.xy.T
+        inside = (x >= -0.5) & (y >= -0.5) & (x <= size_hw[1] - 0.5) & (y <= size_hw[0] - 0.5)
+        return self.score * np.where(inside, np.float32(1), np.float32(_OUTSIDE))
+
+    def keypoints(self, size_hw: tuple[int, int]) -> Keypoints:
+        """Return the one row of joints, "blazepose33" with world points, in a picture of `size_hw`."""
+        return Keypoints(self.xy[None], self.point_scores(size_hw)[None], "blazepose33", self.world[None])
 
 
 class LandmarkNetwork:

@@ -23,7 +23,6 @@ _ZOOMS = (1.3, 1.6, 2.0)  # side of a second view over the region's: the person 
 _SAME_REGION = 0.4  # overlap above which two candidates of different views are one person
 _SAME_SKELETON = 0.5  # object keypoint similarity above which two skeletons are one person
 _SAME_PLACE = 0.3  # overlap of where somebody was looked for and where they are, below which it is not they
-_OUTSIDE = 0.1  # what is left of the score of a point beyond the picture's border
 
 
 @dataclass(frozen=True)
@@ -116,8 +115,7 @@ class Locator:
         skeleton = self.landmarks(image, region)
         if skeleton.presence < 0.5 or square_overlap([region], [skeleton.next_region])[0, 0] < _SAME_PLACE:
             return None
-        score = point_scores(skeleton, image.shape[:2])
-        return Keypoints(skeleton.xy[None], score[None], "blazepose33", skeleton.world[None]), skeleton.next_region
+        return skeleton.keypoints(image.shape[:2]), skeleton.next_region
 
     def mask(self, image: RgbImage, people: People, index: int = 0) -> Float32[ndarray, "H W"]:
         """Return the mask of one person at the picture's size, 0 to 1, as smooth as the network's 256 x 256 pixels."""
@@ -169,19 +167,12 @@ def gather(found: list[tuple[float, Landmarks]], size_hw: tuple[int, int]) -> Pe
     skeletons = [found[i][1] for i in order]
     keypoints = Keypoints(
         np.array([s.xy for s in skeletons], np.float32).reshape(-1, 33, 2),
-        np.array([point_scores(s, size_hw) for s in skeletons], np.float32).reshape(-1, 33),
+        np.array([s.point_scores(size_hw) for s in skeletons], np.float32).reshape(-1, 33),
         "blazepose33",
         np.array([s.world for s in skeletons], np.float32).reshape(-1, 33, 3),
     )
     score = np.array([found[i][0] for i in order], np.float32)
     return People(Boxes(boxes[order], score), keypoints, tuple(s.region for s in skeletons))
-
-
-def point_scores(skeleton: Landmarks, size_hw: tuple[int, int]) -> Float32[ndarray, 33]:
-    """Return the visibility of each point, a tenth of it beyond the picture's border."""
-    x, y = skeleton.xy.T
-    inside = (x >= -0.5) & (y >= -0.5) & (x <= size_hw[1] - 0.5) & (y <= size_hw[0] - 0.5)
-    return skeleton.score * np.where(inside, np.float32(1), np.float32(_OUTSIDE))
 
 
 def visible_box(skeleton: Landmarks, size_hw: tuple[int, int]) -> Float32[ndarray, 4]:

@@ -16,7 +16,6 @@ from limner.people.locator import (
     People,
     check_picture,
     paste_mask,
-    point_scores,
     skeleton_similarity,
     square_overlap,
 )
@@ -91,9 +90,8 @@ def _resolve(follower: _Follower, waiting: list[tuple[int, RgbImage]], with_mask
 
 
 def _answer(number: int, frame: RgbImage, skeleton: Landmarks, with_masks: bool) -> Track:
-    score = point_scores(skeleton, frame.shape[:2])
-    keypoints = Keypoints(skeleton.xy[None], score[None], "blazepose33", skeleton.world[None])
-    return number, keypoints, paste_mask(skeleton, frame.shape[:2]) if with_masks else None
+    size_hw = frame.shape[:2]
+    return number, skeleton.keypoints(size_hw), paste_mask(skeleton, size_hw) if with_masks else None
 
 
 class _Follower:

@@ -1,11 +1,11 @@
 """The recipe of `limner train body`: HMR, which reads a body's shape and pose off one picture.
 
-It does: the original's network and pytorch_HMR's with their own losses, crops and adversaries, and light ones for a
-CPU; joints in the picture, joints in space, SMPL's numbers, maps of joints, and an adversary that sees every
-correction; mixed data sets, each with its share, and pictures that limner makes itself; the free body and a user's
-SMPL file; starting weights, a mean theta from a file or from the adversary's poses; running averages, bf16, parts of
-steps, several processes; validation by PA-MPJPE, or where nobody has labels in space by PCK; pictures; resuming to the
-same numbers.
+It does: the original's network and pytorch_HMR's with their own losses, crops and adversaries, and a light one for a
+CPU, which lifts what the shipped pose network sees; joints in the picture, joints in space, SMPL's numbers, and an
+adversary that sees every correction; mixed data sets, each with its share, and pictures that limner makes itself; the
+free body and a user's SMPL file; starting weights, a mean theta from a file or from the adversary's poses; running
+averages, bf16, parts of steps, several processes; validation by PA-MPJPE, or where nobody has labels in space by PCK;
+pictures; resuming to the same numbers.
 
 It does not: several people in one crop, supervision of an hourglass's stacks, fitting in the loop.
 

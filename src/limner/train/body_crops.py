@@ -82,18 +82,32 @@ def cut_sample(person: BodyPerson, rule: CropRule, rng: np.random.Generator | No
         `has_joints`; `rotvec` (24, 3) and `betas` (10) with `has_smpl`.
     """
     cut = _CUTTERS[rule.augment.kind](person, rule, rng)
-    points = cut.points.astype(np.float32)
+    image = np.ascontiguousarray(cut.image.transpose(2, 0, 1)[:: -1 if rule.is_bgr else 1], np.float32)
+    return {"image": image, **crop_labels(rule, cut.points, cut.joints, cut.rotvec, person.betas)}
+
+
+def crop_labels(
+    rule: CropRule, points: ndarray, joints: ndarray | None, rotvec: ndarray | None, betas: ndarray | None
+) -> dict[str, Any]:
+    """Return a crop's labels as a sample holds them; see `cut_sample`.
+
+    Args:
+        rule: how the crop was cut.
+        points: (19, 3) x and y in its pixels, weight.
+        joints: (14, 3) metres, or None.
+        rotvec: (24, 3), or None.
+        betas: with them.
+    """
+    points = points.astype(np.float32)
     points[:, :2] = 2 * points[:, :2] / rule.size - 1
     points[points[:, 2] <= 0] = 0
-    image = np.ascontiguousarray(cut.image.transpose(2, 0, 1)[:: -1 if rule.is_bgr else 1], np.float32)
-    has_joints, has_smpl = cut.joints is not None, cut.rotvec is not None and person.betas is not None
+    has_smpl = rotvec is not None and betas is not None
     return {
-        "image": image,
         "keypoints": points,
-        "joints": np.asarray(cut.joints if has_joints else np.zeros((14, 3)), np.float32),
-        "has_joints": np.float32(has_joints),
-        "rotvec": np.asarray(cut.rotvec if has_smpl else np.zeros((24, 3)), np.float32).reshape(24, 3),
-        "betas": np.asarray(person.betas if has_smpl else np.zeros(10), np.float32),
+        "joints": np.asarray(np.zeros((14, 3)) if joints is None else joints, np.float32),
+        "has_joints": np.float32(joints is not None),
+        "rotvec": np.asarray(rotvec if has_smpl else np.zeros((24, 3)), np.float32).reshape(24, 3),
+        "betas": np.asarray(betas if has_smpl else np.zeros(10), np.float32),
         "has_smpl": np.float32(has_smpl),
     }
 
@@ -154,31 +168,79 @@ def _square(person: BodyPerson, rng: np.random.Generator | None) -> tuple[Float6
     return square_round_box(low, np.maximum(high, low + 2), factors)
 
 
-def _affine(person: BodyPerson, rule: CropRule, rng: np.random.Generator | None) -> _Cut:
-    """One warp from picture to crop: shifted, scaled, turned, mirrored; then recoloured and partly covered."""
+@dataclass(frozen=True)
+class Placing:
+    """Where a person comes to lie in a crop that is cut in one step.
+
+    Attributes:
+        matrix: takes pixels of the picture to those of the crop, before it is mirrored.
+        zoom: how much it enlarges.
+        angle: radians by which it turns, clockwise as seen.
+        mirrored: whether the crop is mirrored then.
+    """
+
+    matrix: Float64[ndarray, "2 3"]
+    zoom: float
+    angle: float = 0.0
+    mirrored: bool = False
+
+    def move(self, points: ndarray) -> ndarray:
+        """Take points (K, 2) to the crop, before it is mirrored."""
+        return points @ self.matrix[:, :2].T + self.matrix[:, 2]
+
+
+def draw_placing(center: ndarray, scale: float, rule: CropRule, rng: np.random.Generator | None) -> Placing:
+    """Draw how a person is shifted, scaled, turned and mirrored; without `rng` as they stand.
+
+    Args:
+        center: middle of the crop, pixels of the picture.
+        scale: factor that brings the person to the size of the published crops.
+        rule: how crops are cut.
+        rng: of the draws.
+    """
     section, unit = rule.augment, rule.unit
-    zoom, angle, shift, mirrored = person.scale * unit, 0.0, np.zeros(2), False
+    zoom, angle, shift, mirrored = scale * unit, 0.0, np.zeros(2), False
     if rng is not None:
         zoom *= float(np.exp(rng.uniform(*np.log(section.scale))))
         angle = math.radians(section.rotation_deg) * float(np.clip(rng.normal(0, 0.5), -1, 1))
         shift = rng.uniform(-section.shift_px, section.shift_px, 2) * unit
         mirrored = bool(section.flip and rng.random() < 0.5)
     turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
-    matrix = np.concatenate([zoom * turn, (rule.size / 2 + shift - zoom * turn @ person.center)[:, None]], 1)
-    image = _warped(person.image, matrix, rule.size, zoom)
+    matrix = np.concatenate([zoom * turn, (rule.size / 2 + shift - zoom * turn @ center)[:, None]], 1)
+    return Placing(matrix, zoom, angle, mirrored)
+
+
+def placed_labels(
+    person: Any, placing: Placing, rule: CropRule
+) -> tuple[Float64[ndarray, "19 3"], ndarray | None, ndarray | None]:
+    """Bring a person's joints in the picture, joints in space and rotations to the crop: turned, then mirrored.
+
+    Args:
+        person: with `keypoints`, `joints` and `rotvec`.
+        placing: of the crop.
+        rule: how crops are cut.
+    """
     points = person.keypoints.astype(np.float64)
-    points[:, :2] = points[:, :2] @ matrix[:, :2].T + matrix[:, 2]
+    points[:, :2] = placing.move(points[:, :2])
     joints, rotvec = person.joints, person.rotvec
-    if angle:
-        joints, rotvec = _turned(joints, rotvec, angle)
-    if mirrored:
-        image, points = image[:, ::-1], points[_SWAP_19]
+    if placing.angle:
+        joints, rotvec = _turned(joints, rotvec, placing.angle)
+    if placing.mirrored:
+        points = points[_SWAP_19]
         points[:, 0] = rule.size - 1 - points[:, 0]
         joints = None if joints is None else joints[_SWAP_14] * np.array([-1, 1, 1], np.float32)
         rotvec = None if rotvec is None else mirror_rotvec(torch.from_numpy(np.array(rotvec))).numpy()
-    pixels = image.astype(np.float32)
+    return points, joints, rotvec
+
+
+def _affine(person: BodyPerson, rule: CropRule, rng: np.random.Generator | None) -> _Cut:
+    """One warp from picture to crop: shifted, scaled, turned, mirrored; then recoloured and partly covered."""
+    placing = draw_placing(person.center, person.scale, rule, rng)
+    image = _warped(person.image, placing.matrix, rule.size, placing.zoom)
+    points, joints, rotvec = placed_labels(person, placing, rule)
+    pixels = (image[:, ::-1] if placing.mirrored else image).astype(np.float32)
     if rng is not None:
-        pixels = _recoloured(pixels, section, rng)
+        pixels = _recoloured(pixels, rule.augment, rng)
     return _Cut(pixels / 127.5 - 1, points.astype(np.float32), joints, rotvec)
 
 

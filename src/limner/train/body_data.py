@@ -25,6 +25,7 @@ from limner.data import (
 )
 from limner.media import decode_image, encode_image, written_beside
 from limner.train.body_crops import CropRule, cut_sample
+from limner.train.body_looks import Looks, SeenPerson, landmark_sample
 from limner.train.body_settings import (
     AdversarySection,
     BodyConfig,
@@ -276,6 +277,7 @@ class BodyCrops:
         seed: of the run.
         real: real poses a sample carries; 0 without an adversary.
         use_3d: for each source, whether its labels in space are used.
+        looks: of a network that takes landmarks; None cuts pictures.
     """
 
     data: BodyData
@@ -283,12 +285,13 @@ class BodyCrops:
     seed: int
     real: int
     use_3d: tuple[bool, ...]
+    looks: Looks | None = None
 
     def __len__(self) -> int:
         return self.data.length
 
     def sample(self, index: int, epoch: int) -> dict[str, Any]:
-        """Return a crop with its labels, and real poses for the adversary.
+        """Return a crop, or what was seen in it, with its labels, and real poses for the adversary.
 
         Raises:
             FileProblem: the picture is missing or cannot be decoded.
@@ -296,10 +299,11 @@ class BodyCrops:
         rng = np.random.default_rng([self.seed, epoch, index, 2])
         number = int(rng.choice(len(self.data.chances), p=self.data.chances))
         source = self.data.train[number]
-        person = source.person(int(rng.integers(len(source))))
+        row = int(rng.integers(len(source)))
+        person = source.person(row) if self.looks is None else self.looks.person(source, row)
         if not self.use_3d[number]:
             person = replace(person, joints=None, rotvec=None, betas=None)
-        sample = cut_sample(person, self.rule, rng)
+        sample = _sample(person, self.rule, rng)
         if self.data.poses is not None and self.real:
             sample["real_rotvec"], sample["real_betas"] = self.data.poses.draw(rng, self.real)
         return sample
@@ -313,11 +317,13 @@ class PlainCrops:
         source: of the people.
         rule: how crops are cut.
         rows: whom to take.
+        looks: of a network that takes landmarks; None cuts pictures.
     """
 
     source: BodySource
     rule: CropRule
     rows: ndarray
+    looks: Looks | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -328,14 +334,30 @@ class PlainCrops:
         Raises:
             FileProblem: the picture is missing or cannot be decoded.
         """
-        return cut_sample(self.source.person(int(self.rows[index])), self.rule, None)
+        row = int(self.rows[index])
+        person = self.source.person(row) if self.looks is None else self.looks.person(self.source, row)
+        return _sample(person, self.rule, None)
+
+
+def _sample(person: BodyPerson | SeenPerson, rule: CropRule, rng: np.random.Generator | None) -> dict[str, Any]:
+    if isinstance(person, SeenPerson):
+        return landmark_sample(person, rule, rng)
+    return cut_sample(person, rule, rng)
 
 
 def crops_of(config: BodyConfig, data: BodyData) -> BodyCrops:
     """Return the samples a run learns from."""
     real = 0 if config.adversary is None else int(np.ceil(config.adversary.real))
     use_3d = tuple(section.use_3d for section in config.data.sources.values())
-    return BodyCrops(data, crop_rule(config), config.loop.seed, real, use_3d)
+    return BodyCrops(data, crop_rule(config), config.loop.seed, real, use_3d, looks_of(config))
+
+
+def looks_of(config: BodyConfig) -> Looks | None:
+    """Return where a network that takes landmarks gets them from; None for one that takes pictures."""
+    if config.network.table.takes == "image":
+        return None
+    rule = crop_rule(config)
+    return Looks(rule.size / rule.unit, _folder(config.data.looks))
 
 
 def crop_rule(config: BodyConfig) -> CropRule:

@@ -17,7 +17,7 @@ from limner.pose import SKELETONS, draw_keypoints
 from limner.records import Keypoints
 from limner.render import over, shade
 from limner.train.body_crops import cut_sample
-from limner.train.body_data import PlainCrops, body_workers, crop_rule
+from limner.train.body_data import PlainCrops, body_workers, crop_rule, looks_of
 from limner.train.body_protocols import BodyScores, Scored, score_bodies
 from limner.train.body_settings import BodyConfig
 from limner.train.machine import Machine
@@ -72,7 +72,7 @@ def predict_bodies(
     """
     network.eval()
     rows = np.arange(len(source)) if rows is None else rows
-    crops = PlainCrops(source, crop_rule(config), rows)
+    crops = PlainCrops(source, crop_rule(config), rows, looks_of(config))
     own = np.arange(len(rows))[machine.rank :: machine.num_processes]
     parts = [own[start : start + config.test.batch] for start in range(0, len(own), config.test.batch)]
     found = np.zeros((len(rows), 85), np.float32)
@@ -81,7 +81,7 @@ def predict_bodies(
     for done, (part, batch) in enumerate(zip(parts, read, strict=True), start=1):
         batch = to_device(batch, machine.device)
         with machine.autocast():
-            theta = network(batch["image"]).float()
+            theta = network(batch[config.network.table.takes]).float()
         found[part] = theta.cpu().numpy()
         for name in _LABELS:
             labels[name][part] = batch[name].cpu().numpy()

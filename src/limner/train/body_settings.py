@@ -122,6 +122,8 @@ class BodyDataSection:
         share_3d: share of the samples with labels in space (published: a half); None: as the sources' shares say.
         epoch: samples of an epoch; 0 takes the number of people.
         workers: processes that read pictures; 0 reads them in the training process.
+        looks: for a network that takes landmarks, a folder in which what the pose network saw of each person is kept
+            for other runs; empty keeps it in memory. It belongs to one set of sources.
     """
 
     valid: BodyValidSection
@@ -136,6 +138,7 @@ class BodyDataSection:
     share_3d: float | None = None
     epoch: int = 0
     workers: int = 0
+    looks: str = ""
 
     def __post_init__(self) -> None:
         refuse(
@@ -172,7 +175,7 @@ class BodyNetworkSection:
             network.
     """
 
-    name: str = "hmr-points"
+    name: str = "hmr-light"
     input_size: int | None = None
     mean: str = "plain"
     dropout: float = 0.5
@@ -221,6 +224,8 @@ class BodyAugmentSection:
         flip: mirror every second sample.
         colour: largest change of each channel's strength, as a share.
         occlusion: how often a part of the crop is covered.
+        noise: of a network that takes landmarks: largest spread by which its points are moved, as a share of half the
+            crop and in metres.
     """
 
     kind: Literal["hmr", "pytorch-hmr", "affine"] = "affine"
@@ -230,6 +235,7 @@ class BodyAugmentSection:
     flip: bool = True
     colour: float = 0.2
     occlusion: float = 0.0
+    noise: float = 0.02
 
     def __post_init__(self) -> None:
         low, high = self.scale
@@ -240,6 +246,7 @@ class BodyAugmentSection:
                 (self.rotation_deg < 0, f"rotation_deg must not be negative, got {self.rotation_deg}"),
                 (not 0 <= self.colour < 1, f"colour must lie from 0 to below 1, got {self.colour}"),
                 (not 0 <= self.occlusion <= 1, f"occlusion must lie from 0 to 1, got {self.occlusion}"),
+                (self.noise < 0, f"noise must not be negative, got {self.noise}"),
             ]
         )
 
@@ -254,7 +261,6 @@ class BodyLossSection:
         pose: rotations.
         shape: betas, where they stand apart.
         adversarial: the adversary.
-        maps: cross-entropy of the joints' maps, of an encoder that makes some.
         parameters: joined takes 24 rotations and the betas in one mean, as the original; apart takes 23 rotations,
             without the root, and the betas by themselves, as pytorch_HMR.
         num_keypoints: joints in the picture that count: 19, or the first 14.
@@ -265,12 +271,11 @@ class BodyLossSection:
     pose: float = 60.0
     shape: float = 0.0
     adversarial: float = 1.0
-    maps: float = 0.0
     parameters: Literal["joined", "apart"] = "joined"
     num_keypoints: Literal[14, 19] = 19
 
     def __post_init__(self) -> None:
-        factors = ("keypoints", "joints", "pose", "shape", "adversarial", "maps")
+        factors = ("keypoints", "joints", "pose", "shape", "adversarial")
         refuse([(getattr(self, key) < 0, f"{key} must not be negative, got {getattr(self, key)}") for key in factors])
 
     @property
@@ -371,12 +376,12 @@ class BodyConfig:
     run: str = ""
 
     def __post_init__(self) -> None:
-        makes_maps = self.network.table.encoder == "points-light"
+        takes_landmarks = self.network.table.takes == "landmarks"
         refuse(
             [
                 (
-                    self.loss.maps > 0 and not makes_maps,
-                    f"loss.maps is for hmr-points; {self.network.name} makes no maps",
+                    takes_landmarks and self.augment.kind != "affine",
+                    f"{self.network.name} takes landmarks, not pictures; its augment.kind must be affine",
                 ),
                 (
                     self.network.mean == "poses" and self.adversary is None,

@@ -16,9 +16,7 @@ from torch import Tensor, nn
 from limner.body import (
     SMPL,
     BodyDiscriminator,
-    Corrections,
     ThetaDetails,
-    point_targets,
     rotmat_from_rotvec,
     theta_details,
 )
@@ -26,7 +24,6 @@ from limner.losses import (
     adversary_fake_loss,
     adversary_real_loss,
     joints_3d_loss,
-    joints_cross_entropy,
     keypoints_l1_loss,
     parameters_loss,
 )
@@ -133,15 +130,15 @@ def _step(run: Run, parts: list[Batch], body: SMPL) -> Mapping[str, float]:
     told: dict[str, list[float]] = {}
 
     def cost(network: nn.Module, batch: Batch) -> Cost:
-        corrections: Corrections = network(batch["image"], in_full=True)
+        corrections: list[Tensor] = network(batch[config.network.table.takes], in_full=True)
         # Bodies are posed in full precision whatever the network runs in.
-        with torch.autocast(batch["image"].device.type, enabled=False):
+        with torch.autocast(batch["keypoints"].device.type, enabled=False):
             total, terms = _network_cost(corrections, batch, config.loss, body, adversary)
-            made.append((judged_bodies(corrections.thetas).detach(), batch))
+            made.append((judged_bodies(corrections).detach(), batch))
         if run.logs_next:
             for name, value in terms.items():
                 told.setdefault(name, []).append(float(value.detach()))
-        return Cost(total, len(batch["image"]))
+        return Cost(total, len(batch["keypoints"]))
 
     measured = {"loss": update(run, parts, cost, name=NETWORK)}
     if adversary is not None:
@@ -150,13 +147,10 @@ def _step(run: Run, parts: list[Batch], body: SMPL) -> Mapping[str, float]:
 
 
 def _network_cost(
-    corrections: Corrections, batch: Batch, loss: BodyLossSection, body: SMPL, adversary: nn.Module | None
+    corrections: list[Tensor], batch: Batch, loss: BodyLossSection, body: SMPL, adversary: nn.Module | None
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    thetas = [theta.float() for theta in corrections.thetas]
+    thetas = [theta.float() for theta in corrections]
     terms = body_losses(theta_details(thetas[-1], body, skeleton=SKELETON), truth_of(batch, body), loss)
-    if loss.maps and corrections.maps is not None:
-        targets, weight = point_targets(batch["keypoints"], tuple(corrections.maps.shape[2:]))  # type: ignore[arg-type]
-        terms["maps"] = joints_cross_entropy(corrections.maps, targets, weight)
     if isinstance(adversary, BodyDiscriminator) and loss.adversarial:
         # All corrections in one batch: the sum over the adversary's outputs, the mean over the bodies.
         terms["adversarial"] = adversary_real_loss(adversary.judge_theta(judged_bodies(thetas)))
@@ -168,7 +162,7 @@ def _adversary_step(run: Run, made: list[tuple[Tensor, Batch]], config: BodyConf
     assert config.adversary is not None, "there is an adversary"
     share = config.adversary.real
     parts = [
-        {**batch, "made": thetas.unflatten(0, (-1, len(batch["image"]))).transpose(0, 1)} for thetas, batch in made
+        {**batch, "made": thetas.unflatten(0, (-1, len(batch["keypoints"]))).transpose(0, 1)} for thetas, batch in made
     ]
 
     def cost(adversary: nn.Module, batch: Batch) -> Cost:
@@ -178,6 +172,6 @@ def _adversary_step(run: Run, made: list[tuple[Tensor, Batch]], config: BodyConf
             fake_rotmats = rotmat_from_rotvec(fakes[:, 6:75].unflatten(1, (23, 3)))
             judged = adversary(torch.cat([rotmats, fake_rotmats]), torch.cat([betas, fakes[:, 75:]]))
             real, fake = judged[: len(rotmats)], judged[len(rotmats) :]
-            return Cost(adversary_real_loss(real) + adversary_fake_loss(fake), len(batch["image"]))
+            return Cost(adversary_real_loss(real) + adversary_fake_loss(fake), len(batch["keypoints"]))
 
     return update(run, parts, cost, name=ADVERSARY)

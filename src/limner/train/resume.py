@@ -143,7 +143,7 @@ def _check_same_run(run: Run, stored: Stored) -> None:
 
 
 def _is_free(key: str) -> bool:
-    is_place = key.startswith("data.") and key.endswith((".root", ".kept"))
+    is_place = key.startswith("data.") and key.endswith((".root", ".kept", ".looks"))
     return is_place or key.startswith((*_FREE, *(f"loop.{name}" for name in _FREE_LOOP)))
 
 
