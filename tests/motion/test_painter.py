@@ -10,7 +10,7 @@ import pytest
 from numpy import ndarray
 
 from limner.body import BodyData
-from limner.motion import Actor
+from limner.motion import Actor, painter
 from limner.motion.drawn import draw_figure
 from limner.motion.painter import Layer, Painted, paint
 
@@ -119,3 +119,18 @@ def test_nothing_is_painted_for_a_body_out_of_the_frame(actor: Actor) -> None:
     assert painted.alpha.size == 0
     assert (painted.over(np.full((*SIZE_HW, 3), WALL, np.uint8)) == WALL).all()
     assert painted.cut_out(SIZE_HW).max() == 0
+
+
+@pytest.mark.parametrize("size_hw", [SIZE_HW, (251, 174)], ids=str)
+def test_only_the_persons_part_of_the_frame_is_computed_and_nothing_changes(
+    body: BodyData, monkeypatch: pytest.MonkeyPatch, size_hw: tuple[int, int]
+) -> None:
+    photo_bodies = standing(size_hw=size_hw, scale=0.6)
+    actor = Actor.build(*photograph(body, photo_bodies), photo_bodies)
+    moved = standing(size_hw=size_hw, scale=0.5, tx=-0.2)
+    moved.rotvec[0, 1, 0], moved.rotvec[0, 16, 2] = -0.6, -0.2
+    part = actor.paint(moved)
+    frame = actor.frame(part)
+    monkeypatch.setattr(painter, "_window", lambda *_: (0, size_hw[0], 0, size_hw[1]))
+    whole = actor.paint(moved)
+    assert part.alpha.size < 0.5 * whole.alpha.size and (actor.frame(whole) == frame).all()

@@ -184,7 +184,7 @@ def _paint_layer(
     reach = appearance.reach_px * grow
     covered = raster.face_index >= 0
     on_skin = sample_faces(raster, _vertex_columns(layer, body, figure), body.faces, threads=threads)
-    outer = _spread_outward(on_skin, covered, 1 / grow)
+    outer = _spread_outward(on_skin, covered, 1 / grow, (window[0], window[2]), figure.size_hw)
     xy = np.where(covered[..., None], on_skin[..., :2], outer.xy)
     atlas_xy = atlas_uv * np.float32(len(appearance.atlas)) - np.float32(0.5)
     texture = _remap(appearance.atlas, atlas_xy)
@@ -268,18 +268,14 @@ def _as_in_photo(
 
 
 def _window(figure: Figure, margin: float) -> tuple[int, int, int, int] | None:
-    """Top, bottom, left, right of the part of the frame that the person can touch; None where that is nothing."""
+    """Top, bottom, left, right of the cells of the frame that the person can touch; None where there are none."""
     rows, columns = np.nonzero(figure.covered.any(1))[0], np.nonzero(figure.covered.any(0))[0]
     if len(rows) == 0:
         return None
     height, width = figure.size_hw
-    m = int(np.ceil(margin))
-    return (
-        max(0, int(rows[0]) - m),
-        min(height, int(rows[-1]) + m + 1),
-        max(0, int(columns[0]) - m),
-        min(width, int(columns[-1]) + m + 1),
-    )
+    top, left = (max(0, int((seen[0] - margin) // SPREAD_CELL) * SPREAD_CELL) for seen in (rows, columns))
+    bottom, right = (int(-(-(seen[-1] + margin + 1) // SPREAD_CELL)) * SPREAD_CELL for seen in (rows, columns))
+    return top, min(height, bottom), left, min(width, right)
 
 
 def _cut(raster: Raster, window: tuple[int, int, int, int]) -> Raster:
@@ -317,7 +313,13 @@ class _Outer:
     distance: Float32[ndarray, "h w"]
 
 
-def _spread_outward(on_skin: Float32[ndarray, "h w 13"], covered: ndarray, scale: float) -> _Outer:
+def _spread_outward(
+    on_skin: Float32[ndarray, "h w 13"],
+    covered: ndarray,
+    scale: float,
+    corner: tuple[int, int],
+    size_hw: tuple[int, int],
+) -> _Outer:
     """Carry the outline's affine maps outward: T(p) = T(q) + A (p - q), averaged over outline pixels q near p."""
     height, width = covered.shape
     rows, columns = np.mgrid[:height, :width].astype(np.float32)
@@ -328,7 +330,7 @@ def _spread_outward(on_skin: Float32[ndarray, "h w 13"], covered: ndarray, scale
     y0 = on_skin[..., 1] - (c * columns + d * rows)
     carried = on_skin[..., [7, 8, 9, 10, 2, 12]]
     known = np.concatenate([np.stack([x0, y0, a, b, c, d], axis=-1), carried], axis=-1)
-    spread = _spread_coarsely(known, band)
+    spread = _spread_coarsely(known, band, corner, size_hw)
     x0, y0, a, b, c, d = (spread[..., k] for k in range(6))
     xy = np.stack([x0 + a * columns + b * rows, y0 + c * columns + d * rows], axis=-1)
     distance = cv2.distanceTransform((~covered).astype(np.uint8), cv2.DIST_L2, 3)
@@ -339,13 +341,31 @@ def _spread_outward(on_skin: Float32[ndarray, "h w 13"], covered: ndarray, scale
     return _Outer(xy, place, share, seen, unturned, upright, distance)
 
 
-def _spread_coarsely(known: Float32[ndarray, "h w C"], weight: Float32[ndarray, "h w"]) -> Float32[ndarray, "h w C"]:
+def _spread_coarsely(
+    known: Float32[ndarray, "h w C"],
+    weight: Float32[ndarray, "h w"],
+    corner: tuple[int, int],
+    size_hw: tuple[int, int],
+) -> Float32[ndarray, "h w C"]:
+    """Spread over the cells of the whole frame, so that what comes out does not depend on where the window lies."""
     height, width = weight.shape
-    small = (-(-width // SPREAD_CELL), -(-height // SPREAD_CELL))
-    mass = cv2.resize(weight, small, interpolation=cv2.INTER_AREA)
-    mean = resize_channels(known * weight[..., None], small, cv2.INTER_AREA) / np.maximum(mass, 1e-6)[..., None]
-    coarse = spread_in_picture(mean, (mass > 1e-3).astype(np.float32))
-    return resize_channels(coarse, (width, height), cv2.INTER_LINEAR)
+    rows, columns = (-(-side // SPREAD_CELL) for side in (height, width))
+    border = (0, rows * SPREAD_CELL - height, 0, columns * SPREAD_CELL - width)
+    weight = cv2.copyMakeBorder(weight, *border, cv2.BORDER_CONSTANT)
+    mass = cv2.resize(weight, (columns, rows), interpolation=cv2.INTER_AREA)
+    summed = np.pad(known, ((0, border[1]), (0, border[3]), (0, 0))) * weight[..., None]
+    mean = resize_channels(summed, (columns, rows), cv2.INTER_AREA) / np.maximum(mass, 1e-6)[..., None]
+    grid_hw = tuple(-(-side // SPREAD_CELL) for side in size_hw)
+    cells, filled = np.zeros((*grid_hw, known.shape[2]), np.float32), np.zeros(grid_hw, np.float32)
+    top, left = corner[0] // SPREAD_CELL, corner[1] // SPREAD_CELL
+    cells[top : top + rows, left : left + columns] = mean
+    filled[top : top + rows, left : left + columns] = mass > 1e-3
+    # One more cell on each side, because enlarging looks at neighbours.
+    above, before = min(top, 1), min(left, 1)
+    part = spread_in_picture(cells, filled)[top - above : top + rows + 1, left - before : left + columns + 1]
+    size = (part.shape[1] * SPREAD_CELL, part.shape[0] * SPREAD_CELL)
+    enlarged = resize_channels(np.ascontiguousarray(part), size, cv2.INTER_LINEAR)
+    return enlarged[above * SPREAD_CELL :, before * SPREAD_CELL :][:height, :width]
 
 
 def _remap(image: ndarray, xy: Float32[ndarray, "h w 2"], border: int = cv2.BORDER_REPLICATE) -> ndarray:

@@ -46,7 +46,7 @@ from limner.weights import file_path, list_weights, load_strictly, read_checkpoi
 
 SLIM_WEIGHTS = "liquid-warp-slim"
 """The name under which the default weights stand in the registry, where they are there."""
-SLIM_HW = (160, 96)
+SLIM_HW = (128, 80)
 """Height and width of the crop that the network sees, in pixels: the height of an upright person, and room for arms."""
 MARGIN = 1.06
 """The crop is so much larger than the painted person."""
