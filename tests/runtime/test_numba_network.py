@@ -81,6 +81,38 @@ class Residual(nn.Module):
         return torch.relu(y + self.coarse(y)) + x
 
 
+class Corrected(nn.Module):
+    """A row laid under every sample and corrected twice; what it is corrected by bears a name of the kept file."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trunk, self.linear = nn.Conv2d(3, 16, 3, 1, 1), nn.Linear(16 + 5, 5)
+        self.row = nn.Parameter(torch.randn(5))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        array = self.trunk(x).mean((2, 3))
+        row = self.row.expand(x.shape[0], -1)
+        for _ in range(2):
+            row = row + self.linear(torch.cat([array, row], 1))
+        return row
+
+
+def test_a_row_under_every_sample_is_corrected(cache: Path, caplog: pytest.LogCaptureFixture) -> None:
+    torch.manual_seed(0)
+    module, x = Corrected(), maps(3, 3, 8, 12)
+    for _ in range(2):
+        got, wanted = both(module, x)
+        np.testing.assert_allclose(got, wanted, **TOLERANCE)
+    assert len(list(cache.iterdir())) == 1 and not caplog.records
+
+
+def test_rows_that_differ_are_left_to_others() -> None:
+    module = Corrected()
+    module.row = nn.Parameter(torch.randn(2, 5))
+    with pytest.raises(InputError, match="a constant differs"):
+        load_network(module.eval(), input_shape=(2, 3, 8, 12), runtime="numba", threads=1)
+
+
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_sums_norms_and_upsampling(threads: int) -> None:
     torch.manual_seed(0)

@@ -53,20 +53,20 @@ def _load(path: Path) -> LayerList:
     with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
         sources, outputs, vectors, table = json.loads(str(file["table"]))
         layers = []
-        for index, (kind, values) in enumerate(table):
-            arrays = {name: file[f"{name}{index}"] for name, value in values.items() if value == "array"}
+        for index, (kind, values, names) in enumerate(table):
+            arrays = {name: file[f"{name}{index}"] for name in names}
             layers.append(kinds[kind](**{**values, **arrays}))
     return LayerList(tuple(sources), tuple(layers), tuple(map(tuple, outputs)), tuple(vectors))
 
 
 def _save(network: LayerList, path: Path) -> None:
-    table: list[tuple[str, dict[str, Any]]] = []
+    table: list[tuple[str, dict[str, Any], list[str]]] = []
     arrays: dict[str, ndarray] = {}
     for index, layer in enumerate(network.layers):
         values = {field.name: getattr(layer, field.name) for field in fields(layer)}
-        arrays |= {f"{name}{index}": value for name, value in values.items() if isinstance(value, ndarray)}
-        shown = {name: "array" if isinstance(value, ndarray) else value for name, value in values.items()}
-        table.append((type(layer).__name__, shown))
+        names = [name for name, value in values.items() if isinstance(value, ndarray)]
+        arrays |= {f"{name}{index}": values.pop(name) for name in names}
+        table.append((type(layer).__name__, values, names))
     if sum(array.nbytes for array in arrays.values()) > _LARGEST:
         return
     beside = path.with_name(f".{path.stem}-{os.getpid()}.npz")

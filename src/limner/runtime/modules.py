@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 
-_FORMAT = "2"  # raised when what is kept on disk changes its meaning
+_FORMAT = "3"  # raised when what is kept on disk changes its meaning
 
 
 class TorchNetwork:

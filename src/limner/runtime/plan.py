@@ -29,9 +29,10 @@ from limner.runtime.layer_kinds import (
     names_read,
     names_written,
 )
-from limner.runtime.products import pack_panels
+from limner.runtime.products import ROWS, WIDE, aligned, pack_panels
 from limner.runtime.program import (
     ADD,
+    APART,
     BLOCK,
     BLUR,
     CURVE,
@@ -48,9 +49,10 @@ from limner.runtime.winograd import DOWN, SAME, TILES, UP, transform_panels
 
 # Tiles of a block. With few channels its patches and sums should lie in a core's second cache; with many the weights
 # come from memory, and a block should be enough to use them for.
-_TILES_OF_NARROW, _TILES_OF_BROAD, _BROAD = 18, 96, 257
+_TILES_OF_NARROW, _TILES_OF_BROAD, _BROAD = 18, 60, 257
 # With fewer tiles, reading Winograd's weights, several times the kernels', costs more than it saves.
 _ENOUGH_TILES = {SAME: 8, DOWN: 24, UP: 1}
+_MANY = 4  # blocks for each thread, of which one more or less makes no odds
 _SLACK = 1 << 12
 _LANES = 8
 
@@ -112,7 +114,7 @@ class Plan:
         for name in network.sources:
             self._add_source(name, network)
         self._program = self._build(network)
-        self._space = np.zeros((threads, self._space_size), np.float32)
+        self._space = aligned([threads, -(-self._space_size // WIDE) * WIDE])
 
     def set(self, name: str, values: Float32[ndarray, "N C H W"]) -> None:
         """Give an input its values."""
@@ -166,7 +168,7 @@ class Plan:
     def _new_memory(self, shape: Sequence[int]) -> ndarray:
         # A last tile of pixels may read on into what follows.
         size = int(np.prod(shape))
-        self._alive.append(np.zeros(size + _SLACK, np.float32))
+        self._alive.append(aligned([size + _SLACK]))
         return self._alive[-1][:size].reshape(shape)
 
     def _build(self, network: LayerList) -> ndarray:
@@ -345,7 +347,7 @@ class Plan:
         block = _TILES_OF_NARROW if channels < _BROAD else _TILES_OF_BROAD
         # Six tiles are multiplied at once, and every thread is to have a block.
         block = min(block, -(-tiles // (6 * self._threads)) * 6)
-        self._space_size = max(self._space_size, places * block * channels)
+        self._space_size = max(self._space_size, places * (block * channels + 2 * APART))
         steps = {"x_step": 2 if form == DOWN else 1, "y_step": 2 if form == UP else 1}
         shift = {"shift": 1 if form == UP else layer.padding, "rows": grid[0], "columns": grid[1]}
         blocks = {"kind": WINOGRAD, "form": form, "tiles": block, "units": -(-tiles // block)}
@@ -359,14 +361,27 @@ class Plan:
             raise NotExpressible("a convolution with scaled channels, with noise or transposed is of another kind")
         if broad > 1 and fields["x_j"] != 4 * fields["inputs"]:
             raise NotExpressible("a convolution reads one of several joined maps")
+        run = -(-broad * fields["inputs"] // _LANES)
         sizes = {"kernel_high": high, "kernel_broad": broad, "stride": layer.stride, "padding": layer.padding}
+        fields |= {**sizes, "run": run, **self._blocks(layer, fields)}
+        self._space_size = max(self._space_size, 2 * TABLE + fields["tiles"] * high * run * _LANES)
         if layer.weights is not None:
             own = self._vector("narrow", layer.weights, 0.0, 0)
-            fields |= {**own, "narrow_n": own["narrow_n"] or 1}
-            return {**fields, **sizes, "units": self._count * -(-fields["height"] * fields["width"] // BLOCK)}
-        pixels = fields["height"] * fields["width"]
-        units = self._count * -(-pixels // BLOCK) if fields["gain_n"] else -(-self._count * pixels // BLOCK)
-        return {**fields, **sizes, "units": units, **self._panels(layer, fields["inputs"], None)}
+            return {**fields, **own, "narrow_n": own["narrow_n"] or 1}
+        return {**fields, **self._panels(layer, fields["inputs"], None)}
+
+    def _blocks(self, layer: Convolution, fields: dict[str, Any]) -> dict[str, int]:
+        """How a convolution's pixels are cut into blocks of nearly one size, and those into shares."""
+        pixels, samples = fields["height"] * fields["width"], self._count
+        if not fields["gain_n"] and layer.weights is None:
+            pixels, samples = pixels * samples, 1
+        count = -(-pixels // BLOCK)
+        block = -(-pixels // (count * ROWS)) * ROWS
+        blocks = samples * -(-pixels // block)
+        # Threads that would wait for one another work on the same pixels instead, each with weights of its own.
+        is_even = blocks % self._threads == 0 or blocks >= _MANY * self._threads
+        shares = 1 if is_even else min(self._threads, max(fields["outputs"] // WIDE, 1))
+        return {"tiles": block, "shares": shares, "units": blocks * shares}
 
     def _panels(self, layer: Convolution, inputs: int, form: int | None) -> dict[str, int]:
         """The fields of weights, worked out once for all shapes of inputs."""
@@ -374,11 +389,14 @@ class Plan:
         if key not in self._weights:
             outputs, given, high, broad = layer.weight.shape
             weight = np.pad(layer.weight, ((0, -outputs % 8), (0, inputs - given), (0, 0), (0, 0)))
-            wide, narrow = pack_panels(weight.transpose(2, 3, 1, 0).reshape(high * broad, inputs, -1))
-            if form is None:  # a run of numbers is a line of the kernel
-                self._weights[key] = wide.swapaxes(0, 1).copy()[None], narrow[None]
+            if form is None:  # a run of numbers is a line of the kernel, and whole eights
+                lines = weight.transpose(2, 3, 1, 0).reshape(high, broad * inputs, -1)
+                lines = np.pad(lines, ((0, 0), (0, -broad * inputs % _LANES), (0, 0)))
+                panels = pack_panels(lines.reshape(1, -1, lines.shape[2]))
             else:
-                self._weights[key] = transform_panels(wide, form), transform_panels(narrow, form)
+                wide, narrow = pack_panels(weight.transpose(2, 3, 1, 0).reshape(high * broad, inputs, -1))
+                panels = transform_panels(wide, form), transform_panels(narrow, form)
+            self._weights[key] = panels
         wide, narrow = self._weights[key]
         fields = {"wide": wide.ctypes.data, "wide_panels": wide.shape[1]}
         return {**fields, "narrow": narrow.ctypes.data if narrow.size else 0}

@@ -1,10 +1,14 @@
-"""The inner products that all convolutions come down to: a few rows of numbers times a panel of weights.
+"""The inner products that all convolutions come down to: six rows of numbers times a panel of weights.
 
-Weights come packed in panels of 16 output channels, and one of eight for what is left.
+Weights come packed in panels of 16 output channels, and one of eight for what is left. Rows come packed by six: eight
+numbers of each, then the next eight of each, so that all is read in the order in which it lies. While one panel is
+multiplied the next one is fetched.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,51 +18,67 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy import ndarray
 
-from limner.runtime.vectors import INT, LANES, ZERO, Finish, float_pointer, fused, load, load_one, spread, store
+from limner.runtime.vectors import (
+    INT,
+    LANES,
+    ZERO,
+    Finish,
+    float_pointer,
+    fused,
+    load,
+    load_one,
+    prefetch,
+    spread,
+    store,
+)
 
 # The inner loop keeps 6 x 16 sums in twelve vector registers and needs three more: the sixteen of AVX2.
 ROWS, WIDE, NARROW = 6, 16, 8
+LINE = 64  # bytes that come into a cache together
 
 
-def _sums(builder: Any, starts: list[Any], spans: list[Any], panel: Any, width: int) -> list[list[Any]]:
-    """Multiply rows of numbers with a panel of weights; the sums stay in registers.
+def _sums(builder: Any, factors: list[Any], width: int) -> list[list[Any]]:
+    """Multiply six packed rows of numbers with a panel of weights; the sums stay in registers.
 
     Args:
         builder: LLVM's.
-        starts: where each row begins, as pointers.
-        spans: how many runs of numbers make a row (the kernel's height), their distance and their length.
-        panel: the address of the weights.
+        factors: the address of the rows, eight numbers of each of the six, then the next eight of each; how many eights
+            there are; the address of the weights; that of what will be read soon.
         width: of the panel.
     """
-    runs, run_step, length = spans
+    rows, groups, panel, ahead = factors
     vectors, multiply_add = range(width // LANES), fused(builder)
-    panel_pointer = float_pointer(builder, panel)
-    sums = [[cgutils.alloca_once_value(builder, ZERO) for _ in vectors] for _ in starts]
-    with cgutils.for_range(builder, runs, intp=INT) as outer:
-        start, first = builder.mul(outer.index, run_step), builder.mul(outer.index, length)
-        with cgutils.for_range(builder, length, intp=INT) as inner:
-            at = builder.mul(builder.add(first, inner.index), INT(width))
-            weights = [load(builder, panel_pointer, builder.add(at, INT(LANES * j))) for j in vectors]
-            place = builder.add(start, inner.index)
-            for row, pointer in zip(sums, starts, strict=True):
-                number = spread(builder, load_one(builder, pointer, place))
+    row_pointer, panel_pointer = float_pointer(builder, rows), float_pointer(builder, panel)
+    # A sum can take its next summand only after four cycles, so a narrow panel has two for every number.
+    copies = range(WIDE // width)
+    sums = [[[cgutils.alloca_once_value(builder, ZERO) for _ in vectors] for _ in range(ROWS)] for _ in copies]
+    with cgutils.for_range(builder, groups, intp=INT) as loop:
+        first = builder.mul(loop.index, INT(LANES * ROWS))
+        at = builder.mul(loop.index, INT(LANES * width))
+        prefetch(builder, builder.add(ahead, builder.mul(loop.index, INT(LINE))))
+        for k in range(LANES):
+            weights = [load(builder, panel_pointer, builder.add(at, INT(width * k + LANES * j))) for j in vectors]
+            for index, row in enumerate(sums[k % len(copies)]):
+                number = spread(builder, load_one(builder, row_pointer, builder.add(first, INT(LANES * index + k))))
                 for j in vectors:
                     builder.store(multiply_add(number, weights[j], builder.load(row[j])), row[j])
-    return [[builder.load(one) for one in row] for row in sums]
+    values = [[[builder.load(one) for one in row] for row in copy] for copy in sums]
+    if len(copies) == 1:
+        return values[0]
+    return [[builder.fadd(*pair) for pair in zip(*both, strict=True)] for both in zip(*values, strict=True)]
 
 
 def _make_product(width: int) -> Any:
-    """Make the product of six rows, `a_row` floats apart, with a panel, written as it is."""
+    """Make the product of six packed rows with a panel, written as it is, the results `out_row` floats apart."""
 
     @intrinsic
-    def _product(typing, a, a_row, length, panel, out, out_row):
+    def _product(typing, rows, groups, panel, ahead, out, out_row):
         signature = types.void(*[types.int64] * 6)
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            a, a_row, length, panel, out, out_row = arguments
-            first, pointer = float_pointer(builder, a), float_pointer(builder, out)
-            starts = [builder.gep(first, [builder.mul(a_row, INT(row))]) for row in range(ROWS)]
-            for row, values in enumerate(_sums(builder, starts, [INT(1), INT(0), length], panel, width)):
+            *factors, out, out_row = arguments
+            pointer = float_pointer(builder, out)
+            for row, values in enumerate(_sums(builder, factors, width)):
                 for j, value in enumerate(values):
                     store(builder, value, pointer, builder.add(builder.mul(out_row, INT(row)), INT(LANES * j)))
             return context.get_dummy_value()
@@ -71,23 +91,24 @@ def _make_product(width: int) -> Any:
 def _make_pixels(width: int) -> Any:
     """Make six pixels of a convolution, finished: `_sums`, then `Finish`.
 
-    A table of addresses tells where the six rows begin, where they go, and what is added; the last may be 0. `shift` is
-    the place of the panel's first channel, in bytes.
+    A table of addresses tells where the six pixels begin that it works on, where they go, and what is added; the last
+    may be 0. `shift` is the place of the panel's first channel, in bytes.
     """
 
     @intrinsic
-    def _pixels(typing, table, runs, run_step, length, panel, shift, gain, bias, slope):
+    def _pixels(typing, rows, groups, panel, ahead, table, shift, gain, bias, slope):
         signature = types.void(*[types.int64] * 9)
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            table, runs, run_step, length, panel, shift, *channels = arguments
+            *factors, table, shift, gain, bias, slope = arguments
             addresses = builder.inttoptr(table, INT.as_pointer())
-            known = [builder.load(builder.gep(addresses, [INT(place)])) for place in range(3 * ROWS)]
-            starts = [float_pointer(builder, address) for address in known[:ROWS]]
-            sums = _sums(builder, starts, [runs, run_step, length], panel, width)
-            gain, bias, slope = (builder.add(address, shift) for address in channels)
+            known = [builder.load(builder.gep(addresses, [INT(place)])) for place in range(ROWS, 3 * ROWS)]
+            for address in known:
+                prefetch(builder, builder.add(address, shift))
+            sums = _sums(builder, factors, width)
+            gain, bias, slope = (builder.add(address, shift) for address in (gain, bias, slope))
             for row, values in enumerate(sums):
-                out, residual = known[ROWS + row], known[2 * ROWS + row]
+                out, residual = known[row], known[ROWS + row]
                 finish = Finish(builder, [gain, bias, slope, residual], width // LANES)
                 pointer = float_pointer(builder, builder.add(out, shift))
                 for j, value in enumerate(values):
@@ -104,6 +125,14 @@ product_wide, product_narrow = _make_product(WIDE), _make_product(NARROW)
 pixels_wide, pixels_narrow = _make_pixels(WIDE), _make_pixels(NARROW)
 
 
+def aligned(shape: Sequence[int]) -> Float32[ndarray, "..."]:
+    """Return memory of zeros that begins with a cache line: vectors that lie in two lines take twice as long."""
+    size, step = math.prod(shape), LINE // 4
+    memory = np.zeros(size + step, np.float32)
+    start = -memory.ctypes.data // 4 % step
+    return memory[start : start + size].reshape(shape)
+
+
 def pack_panels(matrices: Float32[ndarray, "P K C"]) -> tuple[Float32[ndarray, "P n K 16"], Float32[ndarray, "P m 8"]]:
     """Cut matrices into panels of sixteen columns and, where eight are left, one of eight, as the kernels read them.
 
@@ -113,4 +142,7 @@ def pack_panels(matrices: Float32[ndarray, "P K C"]) -> tuple[Float32[ndarray, "
     panels, rest = divmod(columns, WIDE)
     wide = matrices[:, :, : panels * WIDE].reshape(places, length, panels, WIDE).transpose(0, 2, 1, 3)
     narrow = matrices[:, :, panels * WIDE :] if rest else np.zeros((places, 0, NARROW), np.float32)
-    return np.ascontiguousarray(wide, np.float32), np.ascontiguousarray(narrow, np.float32)
+    packed = aligned(wide.shape), aligned(narrow.shape)
+    for target, values in zip(packed, (wide, narrow), strict=True):
+        target[...] = values
+    return packed

@@ -18,8 +18,8 @@ from numba.extending import intrinsic
 from numpy import ndarray
 
 from limner.runtime.maps import add_maps, blur, curve, enlarge, measure, pool
-from limner.runtime.products import ROWS, WIDE, pixels_narrow, pixels_wide, product_narrow, product_wide
-from limner.runtime.vectors import INT, LANES, compiled
+from limner.runtime.products import LINE, ROWS, WIDE, pixels_narrow, pixels_wide, product_narrow, product_wide
+from limner.runtime.vectors import INT, LANES, compiled, copy, get_integer, put_integer
 from limner.runtime.winograd import (
     SAME,
     UP,
@@ -37,15 +37,19 @@ _MAPS = [f"{letter}{part}" for letter in "xry" for part in ("", "_n", "_i", "_j"
 _VECTORS = ["scale", "scale_n", "gain", "gain_n", "bias", "bias_n", "slope", "noise", "noise_n", "noise_i"]
 _SIZES = ["units", "count", "height", "width", "inputs", "outputs", "rows", "columns"]
 _KERNEL = ["wide", "wide_panels", "narrow", "narrow_n", "kernel_high", "kernel_broad", "stride", "padding"]
-_TILES = ["form", "tiles", "x_step", "y_step", "shift"]
+# Runs are eights of numbers in a line of the kernel, shares those among whom the panels of weights are dealt out.
+_TILES = ["form", "tiles", "x_step", "y_step", "shift", "run", "shares"]
 LAYER = np.dtype(
     [(name, np.int64) for name in ("kind", *_SIZES, *_MAPS, *_VECTORS, *_KERNEL, *_TILES)]
     + [(name, np.float64) for name in ("a", "b", "c", "d")]
 )
 WINOGRAD, PLAIN, ADD, ENLARGE, BLUR, MEASURE, POOL, CURVE = range(8)
 
-BLOCK = 96  # pixels that a panel of weights is used for while it is near
-TABLE = BLOCK // ROWS * 3 * ROWS  # addresses of a block
+BLOCK = 17 * ROWS  # the most pixels that a panel of weights is used for while it is near
+TABLE = 3 * BLOCK  # addresses of a block
+APART = (
+    16  # floats between what is made for one place of a tile and for the next, lest all fall on the same cache lines
+)
 
 
 @compiled
@@ -54,7 +58,7 @@ def run(program: ndarray, space: ndarray, part: int, parts: int, meeting: ndarra
 
     Args:
         program: one `LAYER` each; the arrays whose addresses it holds must be kept alive.
-        space: (parts, n) float32, scratch memory, at least 2 * TABLE.
+        space: (parts, n) float32, scratch memory, n as the rows need, at least 2 * TABLE.
         part: which of the threads this is.
         parts: how many there are.
         meeting: one int64, zero before the first thread begins.
@@ -87,16 +91,18 @@ def _winograd(row: Any, patches: int, start: int, stop: int) -> None:
     """Convolve by tiles: blocks of them from `start` to `stop`."""
     inputs, outputs, tiles = row.inputs, row.outputs, row.tiles
     places = 36 if row.form == SAME else 81
-    sums = patches + 4 * places * tiles * inputs
+    patch_step, sum_step = tiles * inputs + APART, tiles * outputs + APART
+    sums = patches + 4 * places * patch_step
     total = row.count * ((row.rows + 3) // 4) * ((row.columns + 3) // 4)
     for first in range(start * tiles, min(stop * tiles, total), tiles):
         here = min(tiles, total - first)
         for tile in range(here):
-            _gather(row, first + tile, patches + 4 * tile * inputs)
+            target = patches + 4 * (tile // ROWS * ROWS * inputs + tile % ROWS * LANES)
+            _gather(row, first + tile, target, patch_step)
         for place in range(places):
-            _products(row, place, here, patches + 4 * place * tiles * inputs, sums + 4 * place * tiles * outputs)
+            _products(row, place, here, patches + 4 * place * patch_step, sums + 4 * place * sum_step)
         for tile in range(here):
-            _scatter(row, first + tile, sums + 4 * tile * outputs)
+            _scatter(row, first + tile, sums + 4 * tile * outputs, sum_step)
 
 
 @compiled
@@ -113,36 +119,41 @@ def _corner(tile: int, height: int, width: int) -> tuple[int, int, int]:
 
 
 @compiled
-def _gather(row: Any, tile: int, target: int) -> None:
+def _gather(row: Any, tile: int, target: int, step: int) -> None:
     """Transform one patch, all channels."""
     n, i, j = _corner(tile, row.rows, row.columns)
     at = row.x + n * row.x_n + (i * row.x_step - row.shift) * row.x_i + (j * row.x_step - row.shift) * row.x_j
-    line, column, scale, step = row.x_i // 4, row.x_j // 4, row.scale + n * row.scale_n, row.tiles * row.inputs
+    line, column, scale = row.x_i // 4, row.x_j // 4, row.scale + n * row.scale_n
     for c in range(0, 4 * row.inputs, 4 * LANES):
+        to = target + c * ROWS
         if row.form == SAME:
-            patch_in_same(at + c, line, column, scale + c, target + c, step)
+            patch_in_same(at + c, line, column, scale + c, to, step)
         elif row.form == UP:
-            patch_in_up(at + c, line, column, scale + c, target + c, step)
+            patch_in_up(at + c, line, column, scale + c, to, step)
         else:
-            patch_in_down(at + c, line, column, scale + c, target + c, step)
+            patch_in_down(at + c, line, column, scale + c, to, step)
 
 
 @compiled
 def _products(row: Any, place: int, here: int, a: int, out: int) -> None:
     """All patches times all panels at one of the places."""
     length, panels, step = row.inputs, row.wide_panels, row.outputs
+    groups = length // LANES
     for panel in range(panels):
         weights = row.wide + 4 * (place * panels + panel) * length * WIDE
+        ahead = weights + 4 * length * WIDE
         for six in range(0, here, ROWS):
-            product_wide(a + 4 * six * length, length, length, weights, out + 4 * (six * step + WIDE * panel), step)
+            to = out + 4 * (six * step + WIDE * panel)
+            product_wide(a + 4 * six * length, groups, weights, ahead + six // ROWS * groups * LINE, to, step)
     if row.narrow:
         weights = row.narrow + 4 * place * length * LANES
         for six in range(0, here, ROWS):
-            product_narrow(a + 4 * six * length, length, length, weights, out + 4 * (six * step + WIDE * panels), step)
+            to = out + 4 * (six * step + WIDE * panels)
+            product_narrow(a + 4 * six * length, groups, weights, weights, to, step)
 
 
 @compiled
-def _scatter(row: Any, tile: int, source: int) -> None:
+def _scatter(row: Any, tile: int, source: int, step: int) -> None:
     """Transform the sums of one tile back, finish them and write the pixels."""
     n, i, j = _corner(tile, row.rows, row.columns)
     i, j = i * row.y_step, j * row.y_step
@@ -150,9 +161,7 @@ def _scatter(row: Any, tile: int, source: int) -> None:
     more = row.r + n * row.r_n + i * row.r_i + j * row.r_j if row.r else 0
     noise = row.noise + n * row.noise_n + i * row.noise_i + 4 * j if row.noise else 0
     gain, bias, slope = row.gain + n * row.gain_n, row.bias + n * row.bias_n, row.slope
-    y_i, y_j, r_i, r_j, n_i, step = (
-        row.y_i // 4, row.y_j // 4, row.r_i // 4, row.r_j // 4, row.noise_i // 4, row.tiles * row.outputs,
-    )  # fmt: skip
+    y_i, y_j, r_i, r_j, n_i = row.y_i // 4, row.y_j // 4, row.r_i // 4, row.r_j // 4, row.noise_i // 4
     for c in range(0, 4 * row.outputs, 4 * LANES):
         add = more + c if more else 0
         at, to, g, b, s = source + c, out + c, gain + c, bias + c, slope + c
@@ -166,54 +175,68 @@ def _scatter(row: Any, tile: int, source: int) -> None:
 
 @compiled
 def _plain(row: Any, table: int, start: int, stop: int) -> None:
-    """Convolve with any kernel: blocks of pixels from `start` to `stop`, six at once."""
+    """Convolve with any kernel: blocks of pixels from `start` to `stop`, six at once.
+
+    A unit is a block, or one of its shares: every so manyth panel of weights.
+    """
     apart = row.narrow_n or row.gain_n  # then the pixels of a sample stay apart from the others'
     each = row.height * row.width * (1 if apart else row.count)
-    blocks = (each + BLOCK - 1) // BLOCK
-    length, line = row.kernel_broad * row.inputs, row.x_i // 4
+    blocks = (each + row.tiles - 1) // row.tiles
+    packed = table + 8 * TABLE
+    groups = row.kernel_high * row.run
     for unit in range(start, stop):
-        n, first = unit // blocks, unit % blocks * BLOCK
-        here = min(BLOCK, each - first)
+        share, block = unit % row.shares, unit // row.shares
+        n, first = block // blocks, block % blocks * row.tiles
+        here = min(row.tiles, each - first)
         _addresses(row, table, n * each + first, here)
+        _pack(row, table, packed, here)
         gain, bias = row.gain + n * row.gain_n, row.bias + n * row.bias_n
-        for panel in range(row.wide_panels):
-            weights = row.wide + 4 * panel * row.kernel_high * length * WIDE
+        for panel in range(share, row.wide_panels, row.shares):
+            weights, shift = row.wide + 4 * panel * groups * LANES * WIDE, 4 * WIDE * panel
+            ahead = weights + 4 * groups * LANES * WIDE * row.shares
             for six in range(0, here, ROWS):
-                at = table + 8 * 3 * six
-                pixels_wide(at, row.kernel_high, line, length, weights, 4 * WIDE * panel, gain, bias, row.slope)
-        if row.narrow:
+                at, to = packed + 4 * six * groups * LANES, table + 8 * 3 * six
+                pixels_wide(at, groups, weights, ahead + six // ROWS * groups * LINE, to, shift, gain, bias, row.slope)
+        if row.narrow and share == 0:
             weights, shift = row.narrow + n * row.narrow_n, 4 * WIDE * row.wide_panels
             for six in range(0, here, ROWS):
-                at = table + 8 * 3 * six
-                pixels_narrow(at, row.kernel_high, line, length, weights, shift, gain, bias, row.slope)
+                at, to = packed + 4 * six * groups * LANES, table + 8 * 3 * six
+                pixels_narrow(at, groups, weights, weights, to, shift, gain, bias, row.slope)
+
+
+@compiled
+def _pack(row: Any, table: int, packed: int, here: int) -> None:
+    """Copy what a block's pixels are made from, in the order in which it is multiplied."""
+    step, length = 4 * LANES * ROWS, 4 * LANES * row.kernel_high * row.run
+    for index in range((here + ROWS - 1) // ROWS * ROWS):
+        six, place = index // ROWS, index % ROWS
+        at = get_integer(table + 8 * (six * 3 * ROWS + place))
+        to = packed + six * ROWS * length + 4 * LANES * place
+        for _line in range(row.kernel_high):
+            for group in range(row.run):
+                copy(at + 4 * LANES * group, to)
+                to += step
+            at += row.x_i
 
 
 @compiled
 def _addresses(row: Any, table: int, first: int, here: int) -> None:
     """Write down where the pixels of a block begin; what is left of the last six is the last pixel again."""
-    each = row.height * row.width
+    n, rest = first // (row.height * row.width), first % (row.height * row.width)
+    i, j = rest // row.width, rest % row.width
     for index in range((here + ROWS - 1) // ROWS * ROWS):
-        pixel = first + min(index, here - 1)
-        n, rest = pixel // each, pixel % each
-        i, j = rest // row.width, rest % row.width
         at = table + 8 * (index // ROWS * 3 * ROWS + index % ROWS)
         line, column = i * row.stride - row.padding, j * row.stride - row.padding
-        _put(at, row.x + n * row.x_n + line * row.x_i + column * row.x_j)
-        _put(at + 8 * ROWS, row.y + n * row.y_n + i * row.y_i + j * row.y_j)
-        _put(at + 16 * ROWS, row.r + n * row.r_n + i * row.r_i + j * row.r_j if row.r else 0)
-
-
-@intrinsic
-def _put(typing, address, value):
-    """Write one integer."""
-    signature = types.void(types.int64, types.int64)
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        address, value = arguments
-        builder.store(value, builder.inttoptr(address, INT.as_pointer()))
-        return context.get_dummy_value()
-
-    return signature, generate
+        put_integer(row.x + n * row.x_n + line * row.x_i + column * row.x_j, at)
+        put_integer(row.y + n * row.y_n + i * row.y_i + j * row.y_j, at + 8 * ROWS)
+        put_integer(row.r + n * row.r_n + i * row.r_i + j * row.r_j if row.r else 0, at + 16 * ROWS)
+        # Divisions would take longer than all the rest.
+        if index < here - 1:
+            j += 1
+            if j == row.width:
+                i, j = i + 1, 0
+            if i == row.height:
+                n, i = n + 1, 0
 
 
 @intrinsic

@@ -75,6 +75,7 @@ class _Reader:
         self._same: dict[str, str] = {}  # another name of a map
         self._vectors: set[str] = {self._source} if len(input_shape) == 2 else set()
         self._sizes: dict[str, str] = {}
+        self._spread: dict[str, Any] = {}  # a constant row, laid under every sample
 
     def read(self) -> LayerList:
         """Return the layers."""
@@ -152,7 +153,7 @@ class _Reader:
         values = self._joined.get(source.debugName(), (source,))
         parts, first = [], 0
         for value in values:
-            constant = value.toIValue()
+            constant = self._constant(value)
             width = constant.shape[-1] if constant is not None else self._channels[self._map(value)]
             rows = kernels[:, first : first + width]
             first += width
@@ -189,8 +190,8 @@ class _Reader:
         if inputs[2].toIValue() != 1:
             raise NotExpressible("a sum has a factor")
         for value, other in (inputs[:2], inputs[1::-1]):
-            if other.toIValue() is not None:
-                self._add_constant(output, value, other)
+            if (number := self._constant(other)) is not None:
+                self._add_constant(output, value, number)
                 return
             layer = self._only_use(value.debugName(), Convolution, Addition)
             if layer is None or other.debugName() in self._repeated:
@@ -208,8 +209,20 @@ class _Reader:
         first = self._map_name(first)
         self._make(Addition(output, first, self._map_name(name), times), self._channels[first])
 
-    def _add_constant(self, output: str, value: Any, constant: Any) -> None:
-        name, number = self._map(value), constant.toIValue()
+    def _constant(self, value: Any) -> Any:
+        """The number or the rows that a value always has; None where it depends on the input."""
+        return self._spread.get(value.debugName(), value.toIValue())
+
+    def _expand(self, output: str, inputs: list[Any]) -> None:
+        """A constant row under every sample stays that row: whatever reads it takes it for all of them."""
+        row, sizes = inputs[0].toIValue(), self._lists.get(inputs[1].debugName(), [])
+        is_batch = len(sizes) == 2 and sizes[0].debugName() in self._sizes
+        if row is None or not is_batch or sizes[1].toIValue() not in (-1, row.shape[-1]):
+            raise NotExpressible("something else than a constant row is laid under every sample")
+        self._spread[output] = row
+
+    def _add_constant(self, output: str, value: Any, number: Any) -> None:
+        name = self._map(value)
         broad = self._channels[name]
         row = np.full(broad, number, np.float32) if isinstance(number, int | float) else _row(number)
         if len(row) != broad or name not in self._vectors:
@@ -336,6 +349,7 @@ _HANDLERS = {
     "aten::add_": _Reader._add,
     "aten::batch_norm": _Reader._batch_norm,
     "aten::cat": _Reader._join,
+    "aten::expand": _Reader._expand,
     "aten::flatten": _Reader._flatten,
     "aten::instance_norm": _Reader._instance_norm,
     "aten::leaky_relu": _Reader._leak,

@@ -37,6 +37,14 @@ def store(builder: Any, value: Any, pointer: Any, offset: Any) -> None:
     builder.store(value, builder.bitcast(builder.gep(pointer, [offset]), VECTOR.as_pointer()), align=4)
 
 
+def prefetch(builder: Any, address: Any) -> None:
+    """Ask for the cache line at an address, which need not be anyone's, before it is needed."""
+    byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+    kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+    function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+    builder.call(function, [builder.inttoptr(address, byte), number(0), number(2), number(1)])
+
+
 def fused(builder: Any) -> Callable[[Any, Any, Any], Any]:
     """Return a * b + c with one rounding, on vectors; a number b is spread over the lanes."""
     kind = ir.FunctionType(VECTOR, [VECTOR] * 3)
@@ -122,5 +130,42 @@ def get_float(typing, address):
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.fpext(builder.load(float_pointer(builder, arguments[0]), align=4), ir.DoubleType())
+
+    return signature, generate
+
+
+@intrinsic
+def put_integer(typing, value, address):
+    """Write one integer."""
+    signature = types.void(types.int64, types.int64)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        value, address = arguments
+        builder.store(value, builder.inttoptr(address, INT.as_pointer()))
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@intrinsic
+def get_integer(typing, address):
+    """Read one integer."""
+    signature = types.int64(types.int64)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.load(builder.inttoptr(arguments[0], INT.as_pointer()))
+
+    return signature, generate
+
+
+@intrinsic
+def copy(typing, source, target):
+    """Copy eight floats."""
+    signature = types.void(types.int64, types.int64)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        here, there = (float_pointer(builder, address) for address in arguments)
+        store(builder, load(builder, here, INT(0)), there, INT(0))
+        return context.get_dummy_value()
 
     return signature, generate

@@ -22,6 +22,7 @@ from numba import types
 from numba.extending import intrinsic
 from numpy import ndarray
 
+from limner.runtime.products import aligned
 from limner.runtime.vectors import INT, Finish, float_pointer, fused, load, store
 
 SAME, DOWN, UP = range(3)
@@ -197,7 +198,7 @@ def transform_panels(panels: Float32[ndarray, "9 n I w"], kind: int = SAME) -> F
     """Return G g G^T of the kernels of packed panels, worked out in float64."""
     kernel = TILES[kind].kernel
     transform = np.kron(kernel, kernel)
-    result = np.empty((len(transform), *panels.shape[1:]), np.float32)
+    result = aligned((len(transform), *panels.shape[1:]))
     for panel in range(panels.shape[1]):  # one at a time, so that float64 needs little memory
         flat = panels[:, panel].reshape(9, -1).astype(np.float64)
         result[:, panel] = (transform @ flat).reshape(len(transform), *panels.shape[2:])
