@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -308,13 +307,12 @@ def test_tensorboard_gets_numbers_and_pictures(tmp_path: Path, caplog: pytest.Lo
 
 @pytest.mark.slow
 @pytest.mark.recipe
+@pytest.mark.timeout(3600)
 def test_twenty_photos_are_learned_by_heart(shared_data: Path, tmp_path: Path) -> None:
     """From scratch on LSP-extended: 160 steps, 65 s of CPU on one thread of an AMD EPYC without AVX-512."""
     path = Path(__file__).resolve().parents[2] / "configs" / "pose" / "hrnet-w16-lspet-overfit.yaml"
-    began = time.monotonic()
     outcome = train_pose(load_pose_config(path, [f"data.root={shared_data / 'lspet'}", "loop.device=cpu"]), tmp_path)
     assert outcome.best > 95
-    assert time.monotonic() - began < 900
 
 
 def test_lsp_extended_is_read_by_the_shipped_configuration(shared_data: Path) -> None:

@@ -10,7 +10,7 @@ from limner.api.body_drawings import draw_bodies, turntable_views
 from limner.api.body_formats import BodyWriter, check_body_output
 from limner.api.body_looks import photo_look
 from limner.api.body_tracks import BodyOptions, BodyReader, Track
-from limner.api.inputs import FilesReport, Inputs, Progress, Source, attempt, gather, nobody
+from limner.api.inputs import FilesReport, Inputs, Progress, Source, gather, nobody, read_all
 from limner.api.overlays import Overlays
 from limner.body import FastSMPL, mean_change
 from limner.checks import InputError
@@ -80,29 +80,13 @@ def body(
     if texture and "glb" not in formats:
         raise InputError(f"texture is for glb, and {', '.join(formats)} is written")
     options = BodyOptions(
-        person,
-        body,
-        smooth,
-        max_gap,
-        world=world,
-        lock_feet=lock_feet,
-        focal_px=focal,
-        weights=weights,
-        anchor=anchor,
-        licence=licence,
+        person, body, smooth, max_gap, world, lock_feet, focal_px=focal, weights=weights, anchor=anchor, licence=licence
     )
     job = _BodyJob(options, Overlays(draw), turntable=turntable, progress=progress)
     looks = (lambda track: photo_look(track, job.reader.locator, job.model)) if texture else None
     writer = BodyWriter(job.reader.data, output, formats, bones=bones, looks=looks)
-    for number, source in enumerate(sources):
-        job.frames += attempt(source, job.read_video if source.kind == "video" else job.read_picture, job.warnings)
-        if progress is not None and len(sources) > 1:
-            progress(number + 1, len(sources), "files")
-    if not job.tracks:
-        raise nobody(sources, person, job.warnings)
-    tracks = job.tracks[:1] if writer.one_person_only else job.tracks
-    if len(tracks) < len(job.tracks):
-        job.warnings.append(f"{output} holds one person of {len(job.tracks)}; name a folder to write everybody")
+    job.frames = read_all(sources, job.read_picture, job.read_video, warnings=job.warnings, progress=progress)
+    tracks = job.tracks_for(writer, sources)
     writer.write(tracks, body)
     return FilesReport(
         output,
@@ -155,6 +139,15 @@ class _BodyJob:
         self._overlays.video(source, overlay)
         self._turn(source, tracks)
         return count
+
+    def tracks_for(self, writer: BodyWriter, sources: Sequence[Source]) -> list[Track]:
+        """Return whom the writer is to write: everybody, or the first where its file holds one."""
+        if not self.tracks:
+            raise nobody(sources, self._options.person, self.warnings)
+        if writer.one_person_only and len(self.tracks) > 1:
+            self.warnings.append(f"one person of {len(self.tracks)} is written; name a folder to write everybody")
+            return self.tracks[:1]
+        return self.tracks
 
     def _turn(self, source: Source, tracks: list[Track]) -> None:
         if self._turntable:

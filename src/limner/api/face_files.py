@@ -13,7 +13,7 @@ from jaxtyping import Bool, UInt8
 from numpy import ndarray
 
 from limner.api.face_tasks import FaceOptions, is_drawn, make_editor, make_tasks, read_points, task_warnings
-from limner.api.inputs import Inputs, Progress, Source, attempt, gather, left_out
+from limner.api.inputs import Inputs, Progress, Source, gather, left_out, read_all
 from limner.checks import FileProblem, InputError, NobodyFound
 from limner.face import (
     FaceEditor,
@@ -197,10 +197,7 @@ def align(
 
 def _walk(job: _FaceJob, sources: Sequence[Source], started: float) -> FaceReport:
     report = job.report
-    for number, source in enumerate(sources):
-        attempt(source, job.read_video if source.kind == "video" else job.read_picture, report.warnings)
-        if job.progress is not None and len(sources) > 1:
-            job.progress(number + 1, len(sources), "files")
+    read_all(sources, job.read_picture, job.read_video, warnings=report.warnings, progress=job.progress)
     if not report.results:
         raise _no_face(sources, job.place.face, report.warnings)
     report.seconds = time.monotonic() - started

@@ -90,15 +90,32 @@ def _kind(path: Path) -> Literal["picture", "video"]:
     return "video" if path.suffix.lower() in VIDEO_SUFFIXES else "picture"
 
 
-def attempt(source: Source, work: Callable[[Source], int], warnings: list[str]) -> int:
-    """Do `work` on a source; a broken file that was only found in a folder becomes a warning and counts 0."""
-    try:
-        return work(source)
-    except LimnerError as error:
-        if source.named:
-            raise
-        warnings.append(f"{_LEFT_OUT}{error}")
-        return 0
+def read_all(
+    sources: Sequence[Source],
+    read_picture: Callable[[Source], int],
+    read_video: Callable[[Source], int],
+    *,
+    warnings: list[str],
+    progress: Progress | None,
+) -> int:
+    """Read every source and return the sum of what reading returned.
+
+    A broken file that was only found in a folder becomes a warning and counts 0.
+
+    Raises:
+        LimnerError: what reading a file that was named raised.
+    """
+    total = 0
+    for number, source in enumerate(sources):
+        try:
+            total += (read_video if source.kind == "video" else read_picture)(source)
+        except LimnerError as error:
+            if source.named:
+                raise
+            warnings.append(f"{_LEFT_OUT}{error}")
+        if progress is not None and len(sources) > 1:
+            progress(number + 1, len(sources), "files")
+    return total
 
 
 def nobody(sources: Sequence[Source], person: int | None, warnings: Sequence[str] = ()) -> NobodyFound:
@@ -109,7 +126,7 @@ def nobody(sources: Sequence[Source], person: int | None, warnings: Sequence[str
 
 
 def left_out(warnings: Sequence[str]) -> str:
-    """Return the end of a sentence on the files that `attempt` left out: the first one's fault, and how many more."""
+    """Return the end of a sentence on the files that `read_all` left out: the first one's fault, and how many more."""
     faults = [warning for warning in warnings if warning.startswith(_LEFT_OUT)]
     more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
     return f"; {faults[0]}{more}" if faults else ""

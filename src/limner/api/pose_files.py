@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy import ndarray
 
-from limner.api.inputs import FilesReport, Inputs, Progress, Source, attempt, gather, nobody
+from limner.api.inputs import FilesReport, Inputs, Progress, Source, gather, nobody, read_all
 from limner.api.overlays import Overlays
 from limner.api.pose_formats import Entry, Shown, check_pose_output, joints_to_write, write_poses
 from limner.checks import InputError
@@ -81,10 +81,7 @@ def pose(
     job = _PoseJob(
         predictor, wanted, person, overlays=overlays, skeleton_only=skeleton_only, smooth=smooth, progress=progress
     )
-    for number, source in enumerate(sources):
-        job.frames += attempt(source, job.read_video if source.kind == "video" else job.read_picture, job.warnings)
-        if progress is not None and len(sources) > 1:
-            progress(number + 1, len(sources), "files")
+    job.frames = read_all(sources, job.read_picture, job.read_video, warnings=job.warnings, progress=progress)
     if not job.entries:
         raise nobody(sources, person, job.warnings)
     write_poses(output, job.entries, job.shown, format)
