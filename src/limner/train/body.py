@@ -21,7 +21,6 @@ Difference: a step of several parts averages the parts' own means, so that peopl
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -44,30 +43,13 @@ from limner.train.body_judge import BodyScores, Found, draw_bodies, judge_bodies
 from limner.train.body_settings import BodyConfig
 from limner.train.body_step import ADVERSARY, NETWORK, SKELETON, make_step
 from limner.train.log import logger
-from limner.train.loop import fit, start_run
+from limner.train.loop import finish, fit, start_run
 from limner.train.machine import open_machine
 from limner.train.resume import load_config_of_run, load_weights_of_run
-from limner.train.run import Judgement, Run, Watch
+from limner.train.run import Judgement, Run, RunOutcome, Watch
 
 
-@dataclass(frozen=True)
-class BodyOutcome:
-    """What a run came to.
-
-    Attributes:
-        folder: with everything it wrote.
-        epochs: done.
-        steps: done.
-        best: the best score; the weights that it belongs to are kept.
-    """
-
-    folder: Path
-    epochs: int
-    steps: int
-    best: float
-
-
-def train_body(config: BodyConfig, folder: str | Path | None = None, *, watch: Watch | None = None) -> BodyOutcome:
+def train_body(config: BodyConfig, folder: str | Path | None = None, *, watch: Watch | None = None) -> RunOutcome:
     """Train HMR to the end of its configuration, or go on where its folder was left.
 
     Args:
@@ -92,8 +74,7 @@ def train_body(config: BodyConfig, folder: str | Path | None = None, *, watch: W
         return validate(run, data, config, fast, watch=watch)
 
     fit(run, crops_of(config, data), step, judge, workers=body_workers(config), watch=watch)
-    run.machine.close()
-    return BodyOutcome(folder, run.position.epoch, run.position.step, run.best)
+    return finish(run, NETWORK)
 
 
 def setup(config: BodyConfig, folder: Path) -> tuple[Run, BodyData]:

@@ -21,7 +21,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
@@ -45,33 +44,16 @@ from limner.losses import FaceLosses, Lpips, MocoFeatures
 from limner.train.face_data import FacePairs, read_face_data
 from limner.train.face_settings import FaceLossSection, FaceTrainConfig
 from limner.train.log import logger
-from limner.train.loop import fit, start_run, update
+from limner.train.loop import finish, fit, start_run, update
 from limner.train.order import Batch, batches, to_device
-from limner.train.run import Cost, Judgement, Run, Watch
+from limner.train.run import Cost, Judgement, Run, RunOutcome, Watch
 from limner.train.sheets import picture_sheet
 from limner.types import RgbImage
 
 _SHOWN_SIDE = 128
 
 
-@dataclass(frozen=True)
-class FaceOutcome:
-    """What a run came to.
-
-    Attributes:
-        folder: with everything it wrote; `best.safetensors` loads as a published checkpoint does.
-        epochs: done.
-        steps: done.
-        best: the best score: less the loss of validation.
-    """
-
-    folder: Path
-    epochs: int
-    steps: int
-    best: float
-
-
-def train_face(config: FaceTrainConfig, folder: str | Path | None = None, *, watch: Watch | None = None) -> FaceOutcome:
+def train_face(config: FaceTrainConfig, folder: str | Path | None = None, *, watch: Watch | None = None) -> RunOutcome:
     """Train an encoder to the end of its configuration, or go on where its folder was left.
 
     Args:
@@ -99,8 +81,7 @@ def train_face(config: FaceTrainConfig, folder: str | Path | None = None, *, wat
         return validate(run, valid, losses)
 
     fit(run, train, step, judge, workers=config.data.workers, watch=watch)
-    run.machine.close()
-    return FaceOutcome(folder, run.position.epoch, run.position.step, run.best)
+    return finish(run)
 
 
 def make_psp(config: FaceTrainConfig) -> Psp:

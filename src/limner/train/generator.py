@@ -41,9 +41,9 @@ from limner.metrics import frechet_distance
 from limner.train.augment import augment, next_probability
 from limner.train.generator_settings import GeneratorTrainConfig
 from limner.train.log import logger
-from limner.train.loop import fit, start_run, update
+from limner.train.loop import finish, fit, start_run, update
 from limner.train.order import Batch
-from limner.train.run import Cost, Judgement, Run, Watch
+from limner.train.run import Cost, Judgement, Run, RunOutcome, Watch
 from limner.train.settings import OptimiserConfig
 from limner.train.sheets import picture_sheet
 from limner.types import RgbImage
@@ -52,23 +52,6 @@ CostOf = Callable[[nn.Module, Batch], Cost]
 
 _POOLED_SIDE = 8  # of the pictures that a validation compares
 _JUDGED_AT_ONCE = 16
-
-
-@dataclass(frozen=True)
-class GeneratorOutcome:
-    """What a run came to.
-
-    Attributes:
-        folder: with everything it wrote; `best-generator.safetensors` loads as any StyleGAN2 file.
-        epochs: done.
-        steps: done.
-        best: the best score: less the distance of validation.
-    """
-
-    folder: Path
-    epochs: int
-    steps: int
-    best: float
 
 
 class Pace(nn.Module):
@@ -134,7 +117,7 @@ def square_picture(image: RgbImage, size: int) -> RgbImage:
 
 def train_generator(
     config: GeneratorTrainConfig, folder: str | Path | None = None, *, watch: Watch | None = None
-) -> GeneratorOutcome:
+) -> RunOutcome:
     """Train a StyleGAN2 generator to the end of its configuration, or go on where its folder was left.
 
     Args:
@@ -154,8 +137,7 @@ def train_generator(
         return validate(run, real)
 
     fit(run, samples, train_step, judge, workers=config.data.workers, watch=watch)
-    run.machine.close()
-    return GeneratorOutcome(folder, run.position.epoch, run.position.step, run.best)
+    return finish(run, "generator")
 
 
 def setup(config: GeneratorTrainConfig, folder: Path) -> tuple[Run, FolderPictures]:

@@ -23,8 +23,8 @@ from limner.train.average import WeightAverage
 from limner.train.log import RunLog, logger
 from limner.train.machine import open_machine, prepare_network
 from limner.train.order import Batch, Samples, batches, count_steps, epoch_order, step_parts, to_device
-from limner.train.resume import adopt_folder, save_best, save_run
-from limner.train.run import Cost, Judgement, Run, RunConfig, Watch
+from limner.train.resume import adopt_folder, best_file, save_best, save_run
+from limner.train.run import Cost, Judgement, Run, RunConfig, RunOutcome, Watch
 from limner.train.schedule import make_optimiser, rate_share, set_rate
 from limner.train.settings import LoopConfig, OptimiserConfig
 
@@ -260,3 +260,15 @@ def _stop_signals() -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def finish(run: Run, name: str = "network") -> RunOutcome:
+    """Part from the other processes, and return what the run came to.
+
+    Args:
+        run: that `fit` is through with.
+        name: of the network that the recipe is about.
+    """
+    run.machine.close()
+    position, weights = run.position, run.folder / best_file(name, is_only=len(run.networks) == 1)
+    return RunOutcome(run.folder, position.epoch, position.step, run.best, weights)

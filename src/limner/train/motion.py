@@ -18,7 +18,6 @@ Source: Liu et al. 2019; svip-lab/impersonator `models/impersonator_trainer{,_au
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -36,7 +35,7 @@ from limner.motion import (
     init_published,
 )
 from limner.train.log import logger
-from limner.train.loop import fit, start_run, update
+from limner.train.loop import finish, fit, start_run, update
 from limner.train.motion_data import MotionSamples, read_motion_data
 from limner.train.motion_judge import validate
 from limner.train.motion_settings import MotionConfig
@@ -44,34 +43,13 @@ from limner.train.motion_step import judge_loss, motion_batch, paint, painter_te
 from limner.train.motion_terms import Teachers, laid_over, slim_judged, slim_terms
 from limner.train.order import Batch
 from limner.train.resume import load_config_of_run
-from limner.train.run import Cost, Run, Watch
+from limner.train.run import Cost, Run, RunOutcome, Watch
 from limner.weights import load_strictly, read_checkpoint
 
 PAINTER, JUDGE = "painter", "judge"
 
 
-@dataclass(frozen=True)
-class MotionOutcome:
-    """What a run came to.
-
-    Attributes:
-        folder: with everything it wrote.
-        epochs: done.
-        steps: done.
-        best: the best score: SSIM inside the person's mask of the samples that it is judged by.
-        weights: the file with the best painter.
-    """
-
-    folder: Path
-    epochs: int
-    steps: int
-    best: float
-    weights: Path
-
-
-def train_motion(
-    config: MotionConfig, folder: str | Path | None = None, *, watch: Watch | None = None
-) -> MotionOutcome:
+def train_motion(config: MotionConfig, folder: str | Path | None = None, *, watch: Watch | None = None) -> RunOutcome:
     """Train a painter to the end of its configuration, or go on where its folder was left.
 
     Args:
@@ -95,9 +73,7 @@ def train_motion(
         run.networks[PAINTER].train()
     step = partial(slim_step if config.recipe == "slim" else published_step, teachers=teachers)
     fit(run, data.train, step, judge, workers=config.data.workers, watch=watch)
-    run.machine.close()
-    best = folder / ("best.safetensors" if len(run.networks) == 1 else f"best-{PAINTER}.safetensors")
-    return MotionOutcome(folder, run.position.epoch, run.position.step, run.best, best)
+    return finish(run, PAINTER)
 
 
 def setup(config: MotionConfig, folder: Path) -> Run:

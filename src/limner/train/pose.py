@@ -19,7 +19,6 @@ Source: Sun et al. 2019; Xiao et al. 2018; leoxiaobin/deep-high-resolution-net.p
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -29,34 +28,17 @@ from limner.checks import InputError
 from limner.losses import joints_cross_entropy, joints_mse, joints_ohkm
 from limner.pose import HRNet, PoseResNet, build_network, heatmap_accuracy, init_published
 from limner.train.log import logger
-from limner.train.loop import fit, start_run, update
+from limner.train.loop import finish, fit, start_run, update
 from limner.train.machine import open_machine
 from limner.train.order import Batch
 from limner.train.pose_data import PoseData, PosePictures, judged_only, read_pose_data, sample_config, workers_of
 from limner.train.pose_judge import PoseScores, draw_people, judge_predictions, predict_people
 from limner.train.pose_settings import LossSection, PoseConfig, check_joints
 from limner.train.resume import load_config_of_run, load_weights_of_run
-from limner.train.run import Cost, Judgement, Run, Watch
+from limner.train.run import Cost, Judgement, Run, RunOutcome, Watch
 
 
-@dataclass(frozen=True)
-class PoseOutcome:
-    """What a run came to.
-
-    Attributes:
-        folder: with everything it wrote.
-        epochs: done.
-        steps: done.
-        best: the best score; the weights that it belongs to are kept.
-    """
-
-    folder: Path
-    epochs: int
-    steps: int
-    best: float
-
-
-def train_pose(config: PoseConfig, folder: str | Path | None = None, *, watch: Watch | None = None) -> PoseOutcome:
+def train_pose(config: PoseConfig, folder: str | Path | None = None, *, watch: Watch | None = None) -> RunOutcome:
     """Train a pose network to the end of its configuration, or go on where its folder was left.
 
     Args:
@@ -80,8 +62,7 @@ def train_pose(config: PoseConfig, folder: str | Path | None = None, *, watch: W
         return validate(run, data, config, watch=watch)
 
     fit(run, pictures, train_step, judge, workers=workers_of(config.data), watch=watch)
-    run.machine.close()
-    return PoseOutcome(folder, run.position.epoch, run.position.step, run.best)
+    return finish(run)
 
 
 def setup(config: PoseConfig, folder: Path) -> tuple[Run, PoseData]:

@@ -33,6 +33,25 @@ class Cost(NamedTuple):
     weight: Tensor | float
 
 
+@dataclass(frozen=True)
+class RunOutcome:
+    """What a run came to.
+
+    Attributes:
+        folder: with everything it wrote.
+        epochs: done.
+        steps: done.
+        best: the best score.
+        weights: the file with the best weights of the network that the recipe is about.
+    """
+
+    folder: Path
+    epochs: int
+    steps: int
+    best: float
+    weights: Path
+
+
 class Judgement(NamedTuple):
     """What a validation found.
 
