@@ -14,11 +14,11 @@ import limner
 from limner import api
 
 ROOM_NAMES = {
-    "limner": """Actor Bodies BodyPredictor Boxes FileProblem InputError Keypoints LimnerError Locator
+    "limner": """Actor Bodies BodyPredictor Boxes FaceEditor FileProblem InputError Keypoints LimnerError Locator
         MissingExtra Motion NobodyFound PosePredictor Raster SMPL ShapeError VideoWriter WeightsError
-        __version__ draw_keypoints evaluate_motion find_people fit_keypoints imitate load_body open_video
-        rasterise read_image read_image_rgba read_keypoints read_motion resample_motion swap track_person view
-        write_image write_video""",
+        __version__ align_face draw_keypoints evaluate_motion find_faces find_people fit_keypoints imitate
+        load_body open_video rasterise read_image read_image_rgba read_keypoints read_motion resample_motion
+        swap track_person view write_image write_video""",
     "limner.api": """ClipScores ExportReport FaceOptions FaceOutput FacePlace FaceRepair FaceReport
         FilesReport Finding MotionScores Report align body doctor evaluate_faces evaluate_maps evaluate_motion
         export face imitate import_weights pose swap view""",

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from limner.api import evaluate_motion, imitate, swap, view
     from limner.body import SMPL, BodyPredictor, fit_keypoints, load_body
     from limner.checks import FileProblem, InputError, LimnerError, MissingExtra, NobodyFound, ShapeError, WeightsError
+    from limner.face import FaceEditor, align_face, find_faces
     from limner.media import (
         VideoWriter,
         open_video,
@@ -37,6 +38,7 @@ __all__ = [
     "Bodies",
     "BodyPredictor",
     "Boxes",
+    "FaceEditor",
     "FileProblem",
     "InputError",
     "Keypoints",
@@ -51,8 +53,10 @@ __all__ = [
     "VideoWriter",
     "WeightsError",
     "__version__",
+    "align_face",
     "draw_keypoints",
     "evaluate_motion",
+    "find_faces",
     "find_people",
     "fit_keypoints",
     "imitate",
@@ -84,6 +88,7 @@ _HOMES = {
         "ShapeError",
         "WeightsError",
     ),
+    "limner.face": ("FaceEditor", "align_face", "find_faces"),
     "limner.media": (
         "VideoWriter",
         "open_video",

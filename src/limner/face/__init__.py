@@ -34,7 +34,7 @@ from limner.face.encoder import (
     build_encoder,
 )
 from limner.face.fast import FastGenerator
-from limner.face.finder import FaceFinder, Faces, find_faces
+from limner.face.finder import FaceFinder, Faces, align_face, find_faces
 from limner.face.identity import IdentityScore
 from limner.face.latent import Latent, read_direction
 from limner.face.layers import EqualConv2d, EqualLinear, ModulatedConv2d, StyledConv, ToRGB
@@ -129,6 +129,7 @@ __all__ = [
     "ToRGB",
     "TrunkMode",
     "Upsample",
+    "align_face",
     "align_ffhq",
     "arcface_matrix",
     "bicubic_taps",

@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Float, Float32
 from numpy import ndarray
 
-from limner.checks import InputError, check_shape
-from limner.face.align import face_quad
+from limner.checks import InputError, NobodyFound, check_shape
+from limner.face.align import cut_quad, face_quad
 from limner.face.detector import Candidates, FaceDetector, box_overlap
 from limner.face.mesh import NUM_POINTS, Mesh, MeshNetwork, widened
 from limner.face.squares import square_side
@@ -186,6 +186,24 @@ def find_faces(image: RgbImage) -> Faces:
     """Find every face of at least a twentieth of the picture's shorter side: `FaceFinder.find` with its defaults."""
     check_picture(image)  # before the networks are read: a bad picture is refused at once
     return _default_finder().find(image)
+
+
+def align_face(image: RgbImage, index: int = 0, *, side: int = 256) -> RgbImage:
+    """Cut a face out of a picture by FFHQ's rule, upright, as encoders want it.
+
+    Args:
+        image: RGB.
+        index: which face, 0 the largest.
+        side: of the crop in pixels.
+
+    Raises:
+        NobodyFound: the picture does not show so many faces.
+        InputError: the picture is not RGB of 8 bits.
+    """
+    faces = find_faces(image)
+    if not 0 <= index < len(faces):
+        raise NobodyFound(f"the picture shows {len(faces)} faces, counted from 0, and number {index} was asked for")
+    return cut_quad(image, faces.quads[index], side).image
 
 
 def check_picture(image: RgbImage) -> None:
