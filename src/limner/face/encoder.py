@@ -10,6 +10,7 @@ Parameters stand under the keys of eladrich/pixel2style2pixel.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast
@@ -103,20 +104,39 @@ def trunk_blocks(num_layers: int, mode: TrunkMode, width: int = TRUNK_WIDTH) -> 
     return nn.Sequential(*blocks)
 
 
-class Encoder(nn.Module):
+class Encoder(nn.Module, ABC):
     """What the encoders share: the trunk, its importers, and the check of what comes in.
 
-    Attributes:
+    Args:
+        num_layers: depth of the trunk.
+        mode: kind of its blocks.
+        input_channels: channels of the picture; 19 for label maps, 1 for sketches.
         num_rows: rows of W+ that the generator takes.
+        style_dim: length of a style.
+        width: channels of the trunk's first maps; 64 as published.
     """
 
-    def __init__(self, num_layers: int, mode: TrunkMode, input_channels: int, num_rows: int, width: int) -> None:
+    def __init__(
+        self,
+        num_layers: int = 50,
+        mode: TrunkMode = "ir_se",
+        *,
+        input_channels: int = 3,
+        num_rows: int = 18,
+        style_dim: int = 512,
+        width: int = TRUNK_WIDTH,
+    ) -> None:
         super().__init__()
-        self.num_rows, self.input_channels, self.top_width = num_rows, input_channels, 8 * width
+        self.num_rows, self.input_channels, self.width = num_rows, input_channels, width
         self.input_layer = input_layer(input_channels, width)
         self.body = trunk_blocks(num_layers, mode, width)
         ends = torch.tensor(_COUNTS[num_layers]).cumsum(0).tolist()
         self.taps = (ends[1] - 1, ends[2] - 1, ends[3] - 1)
+        self._make_head(style_dim)
+
+    @abstractmethod
+    def _make_head(self, style_dim: int) -> None:
+        """Make what turns the trunk's maps into styles."""
 
     def features(self, image: Float[Tensor, "B C H W"]) -> tuple[Tensor, Tensor, Tensor]:
         """Return c1, c2 and c3: maps of a quarter, an eighth and a sixteenth of the picture's side.
@@ -190,29 +210,11 @@ class StyleHead(nn.Module):
 
 
 class GradualStyleEncoder(Encoder):
-    """The encoder of pixel2style2pixel: a feature pyramid with a small network for each row of W+.
+    """The encoder of pixel2style2pixel: a feature pyramid with a small network for each row of W+."""
 
-    Args:
-        num_layers: depth of the trunk.
-        mode: kind of its blocks.
-        input_channels: channels of the picture; 19 for label maps, 1 for sketches.
-        num_rows: rows of W+ that the generator takes.
-        style_dim: length of a style.
-        width: channels of the trunk's first maps; 64 as published.
-    """
-
-    def __init__(
-        self,
-        num_layers: int = 50,
-        mode: TrunkMode = "ir_se",
-        *,
-        input_channels: int = 3,
-        num_rows: int = 18,
-        style_dim: int = 512,
-        width: int = TRUNK_WIDTH,
-    ) -> None:
-        super().__init__(num_layers, mode, input_channels, num_rows, width)
-        sides = [16 if row < _COARSE else 32 if row < _MIDDLE else 64 for row in range(num_rows)]
+    def _make_head(self, style_dim: int) -> None:
+        width = self.width
+        sides = [16 if row < _COARSE else 32 if row < _MIDDLE else 64 for row in range(self.num_rows)]
         self.styles = nn.ModuleList(StyleHead(8 * width, style_dim, side) for side in sides)
         self.latlayer1 = nn.Conv2d(4 * width, 8 * width, 1)
         self.latlayer2 = nn.Conv2d(2 * width, 8 * width, 1)
@@ -238,18 +240,8 @@ def _enlarged(x: Tensor, like: Tensor) -> Tensor:
 class LastLayerStyleEncoder(Encoder):
     """One style for all rows, from the mean of the last map (the ablation "encoder into W")."""
 
-    def __init__(
-        self,
-        num_layers: int = 50,
-        mode: TrunkMode = "ir_se",
-        *,
-        input_channels: int = 3,
-        num_rows: int = 18,
-        style_dim: int = 512,
-        width: int = TRUNK_WIDTH,
-    ) -> None:
-        super().__init__(num_layers, mode, input_channels, num_rows, width)
-        self.linear = EqualLinear(8 * width, style_dim)
+    def _make_head(self, style_dim: int) -> None:
+        self.linear = EqualLinear(8 * self.width, style_dim)
 
     def forward(self, image: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D"]:
         """Return the style.
@@ -263,21 +255,11 @@ class LastLayerStyleEncoder(Encoder):
 class LastLayerRowsEncoder(Encoder):
     """All rows of W+ from the last map (the ablation "naive W+")."""
 
-    def __init__(
-        self,
-        num_layers: int = 50,
-        mode: TrunkMode = "ir_se",
-        *,
-        input_channels: int = 3,
-        num_rows: int = 18,
-        style_dim: int = 512,
-        width: int = TRUNK_WIDTH,
-    ) -> None:
-        super().__init__(num_layers, mode, input_channels, num_rows, width)
-        top = 8 * width
+    def _make_head(self, style_dim: int) -> None:
+        top = 8 * self.width
         pooled: list[nn.Module] = [nn.BatchNorm2d(top), nn.AdaptiveAvgPool2d(7), nn.Flatten(), nn.Linear(top * 49, 512)]
         self.output_layer_2 = nn.Sequential(*pooled)
-        self.linear = EqualLinear(512, style_dim * num_rows)
+        self.linear = EqualLinear(512, style_dim * self.num_rows)
 
     def forward(self, image: Float[Tensor, "B C H W"]) -> Float[Tensor, "B R D"]:
         """Return the styles.
@@ -292,18 +274,8 @@ class LastLayerRowsEncoder(Encoder):
 class LastMapEncoder(Encoder):
     """All rows of W+ from the last map, each by a network of its own (Alaluf et al. 2021, "ReStyle")."""
 
-    def __init__(
-        self,
-        num_layers: int = 50,
-        mode: TrunkMode = "ir_se",
-        *,
-        input_channels: int = 6,
-        num_rows: int = 18,
-        style_dim: int = 512,
-        width: int = TRUNK_WIDTH,
-    ) -> None:
-        super().__init__(num_layers, mode, input_channels, num_rows, width)
-        self.styles = nn.ModuleList(StyleHead(8 * width, style_dim, 16) for _ in range(num_rows))
+    def _make_head(self, style_dim: int) -> None:
+        self.styles = nn.ModuleList(StyleHead(8 * self.width, style_dim, 16) for _ in range(self.num_rows))
 
     def forward(self, image: Float[Tensor, "B C H W"]) -> Float[Tensor, "B R D"]:
         """Return the styles.
@@ -340,9 +312,8 @@ def build_encoder(
     """
     if name not in ENCODERS:
         raise InputError(f"no encoder named {name!r}: there are {', '.join(ENCODERS)}")
-    kind = cast(Any, ENCODERS[name])
-    made = kind(num_layers, mode, input_channels=input_channels, num_rows=num_rows, style_dim=style_dim, width=width)
-    return cast(Encoder, made)
+    kind = ENCODERS[name]
+    return kind(num_layers, mode, input_channels=input_channels, num_rows=num_rows, style_dim=style_dim, width=width)
 
 
 def trunk_of(state: Mapping[str, Tensor], prefix: str = "") -> tuple[int, TrunkMode, int]:
