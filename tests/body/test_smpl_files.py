@@ -211,6 +211,13 @@ def test_npz_with_objects_is_refused(tmp_path: Path) -> None:
         read_smpl_file(tmp_path / "body.npz")
 
 
+@pytest.mark.parametrize("content", [b"", b"hello", pickle.dumps({"v_template": 1})])
+def test_what_is_no_npz_is_refused_without_numpy_s_advice(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "body.npz").write_bytes(content)
+    with pytest.raises(FileProblem, match="damaged or of another kind"):
+        read_smpl_file(tmp_path / "body.npz")
+
+
 def test_truncated_pickle_is_refused(tmp_path: Path) -> None:
     path = _write(tmp_path / "body.pkl", smpl_arrays())
     path.write_bytes(path.read_bytes()[:-1000])

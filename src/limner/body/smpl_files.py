@@ -103,7 +103,8 @@ def _read_content(path: Path) -> dict[str, Any]:
         with np.load(path, allow_pickle=False) as file:
             return {key: file[key] for key in file.files if key in (*_REQUIRED, *_OPTIONAL)}
     except (zipfile.BadZipFile, ValueError, EOFError, OSError, KeyError) as error:
-        raise FileProblem(f"{path} cannot be read as an SMPL body in .npz: {error}") from None
+        # numpy takes whatever is no archive for a pickle, and says how to run it; that is no advice to pass on.
+        raise FileProblem(f"{path} is no npz file that can be read: it is damaged or of another kind") from error
 
 
 def _upright(regressor: csr_matrix, num_rows: int) -> csr_matrix:
