@@ -226,6 +226,12 @@ class _FaceJob:
 
     def read_picture(self, source: Source) -> int:
         rgba = read_image_rgba(source.path)
+        try:
+            return self._do_picture(source, rgba)
+        except InputError as error:  # of the task or the face, neither of which knows the file
+            raise InputError(f"{source.path}: {error}") from error
+
+    def _do_picture(self, source: Source, rgba: UInt8[ndarray, "H W 4"]) -> int:
         picture = over_white(rgba)
         self.report.pictures += 1
         hole = self._hole(rgba)
