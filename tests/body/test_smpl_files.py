@@ -193,7 +193,8 @@ def test_wrong_numbers_are_refused_in_one_sentence(tmp_path: Path, key, value, m
 
 @pytest.mark.parametrize(("name", "content", "message"), [
     ("body.pkl", b"", "empty"),
-    ("body.npz", b"PK not a zip", "cannot be read"),
+    ("body.npz", b"PK not a zip", "damaged or of another kind"),
+    ("body.npz", pickle.dumps([1, 2]), "damaged or of another kind"),
     ("body.pkl", b"\x80\x02}q\x00(U\x01a", "not a whole pickle"),
     ("body.pkl", b"hello", "not a whole pickle"),
     ("body.pkl", pickle.dumps([1, 2]), "holds a list"),
@@ -207,13 +208,6 @@ def test_broken_files_are_refused(tmp_path: Path, name: str, content: bytes, mes
 
 def test_npz_with_objects_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "body.npz", **{**smpl_arrays(), "J_regressor": np.array([{}], dtype=object)})
-    with pytest.raises(FileProblem, match="cannot be read"):
-        read_smpl_file(tmp_path / "body.npz")
-
-
-@pytest.mark.parametrize("content", [b"", b"hello", pickle.dumps({"v_template": 1})])
-def test_what_is_no_npz_is_refused_without_numpy_s_advice(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "body.npz").write_bytes(content)
     with pytest.raises(FileProblem, match="damaged or of another kind"):
         read_smpl_file(tmp_path / "body.npz")
 

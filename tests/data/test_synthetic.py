@@ -205,3 +205,9 @@ def test_the_annotation_file_has_no_private_paths(tmp_path: Path) -> None:
     folder = write_people(replace(PEOPLE, count=1), tmp_path / "set").folder
     tree = json.loads((folder / "annotations" / "person_keypoints_synthetic.json").read_text())
     assert tree["images"] == [{"id": 0, "file_name": "synthetic/000000000000.jpg", "width": 96, "height": 96}]
+
+
+def test_motions_that_are_damaged_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "motions.npz").write_bytes(b"hello")
+    with pytest.raises(FileProblem, match=r"motions\.npz"):
+        SyntheticPeople(count=1, motions=tmp_path / "motions.npz").sample(0)

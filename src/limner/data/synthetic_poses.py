@@ -5,6 +5,7 @@ Rotations are radians; the root is upright in a world with y up, without its hea
 
 from __future__ import annotations
 
+import zipfile
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -50,13 +51,19 @@ def read_motions(path: str | Path) -> list[Motion]:
 
 
 def _takes(path: Path) -> list[Motion]:
-    if path.suffix.lower() == ".npz":
-        with np.load(path, allow_pickle=False) as file:
-            is_library = bool(file.files) and "poses" not in file.files and file[file.files[0]].shape[-1:] == (117,)
-        if is_library:
-            # The first frame of a take is the skeleton's zero pose.
-            return [_slow(motion, first=1) for motion in read_exponential_maps(path) if len(motion) > 60]
+    if path.suffix.lower() == ".npz" and _is_library(path):
+        # The first frame of a take is the skeleton's zero pose.
+        return [_slow(motion, first=1) for motion in read_exponential_maps(path) if len(motion) > 60]
     return [_slow(read_motion(path))]
+
+
+def _is_library(path: Path) -> bool:
+    """Tell whether a file holds takes of exponential maps; one that is damaged is for `read_motion` to refuse."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return bool(file.files) and "poses" not in file.files and file[file.files[0]].shape[-1:] == (117,)
+    except (zipfile.BadZipFile, ValueError, EOFError, OSError):
+        return False
 
 
 def _slow(motion: Motion, first: int = 0) -> Motion:
