@@ -192,7 +192,7 @@ def test_a_generator_is_kept_by_name(generator, tmp_path, modules, monkeypatch):
     ada_pickle(ada_tree(generator), tmp_path / "ffhq.pkl", modules)
     record = import_weights("stylegan2-ada-ffhq", tmp_path / "ffhq.pkl")
     assert record.commercial == "no" and record.input_hw == (16, 16)
-    assert_same(load_any_generator("stylegan2-ada-ffhq"), generator)
+    assert_same(load_any_generator("stylegan2-ada-ffhq")[0], generator)
     with pytest.raises(WeightsError, match="do not allow commercial use"):
         load_any_generator("stylegan2-ada-ffhq", licence="commercial")
 

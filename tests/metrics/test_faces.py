@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from limner.checks import InputError, ShapeError
+from limner.face import Faces
 from limner.media import read_image
 from limner.metrics import FaceJudge, map_scores
 
@@ -55,6 +56,24 @@ def test_identity_tells_people_apart_and_counts_pictures_without_a_face(shared_d
     scores = judge.scores()
     assert scores.num_without_face == 1 and scores.means["identity"] == pytest.approx((same + other) / 2)
     assert "1 without a face" in scores.table() and "published 0.56" not in scores.table()
+
+
+def test_identity_by_a_recogniser_takes_the_points_of_whom_it_is_given() -> None:
+    class Finder:
+        def find(self, picture: np.ndarray) -> Faces:
+            five = np.array([[[38, 52], [74, 52], [56, 72], [42, 92], [71, 92]]], np.float32)
+            return Faces.by_hand(five + 40 + picture[0, 0, 0])
+
+    class Recogniser(torch.nn.Module):
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            return image.mean(dim=1).flatten(1)
+
+    judge = FaceJudge(recogniser=Recogniser(), mtcnn=Finder())
+    picture = np.random.default_rng(0).integers(0, 256, (200, 200, 3), dtype=np.uint8)
+    picture[0, 0, 0], moved = 0, np.roll(picture, 5, axis=(0, 1))
+    moved[0, 0, 0] = 5
+    assert judge.add("a", picture, moved)["identity"] > 0.95 > judge.add("b", picture, 255 - picture)["identity"]
+    assert "points of MTCNN; published 0.56" in judge.scores().table()
 
 
 def test_overlap_of_maps() -> None:

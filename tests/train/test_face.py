@@ -10,10 +10,11 @@ import torch
 
 from limner.checks import InputError, WeightsError
 from limner.data import DatasetError
-from limner.face import Generator, GeneratorConfig, load_psp
+from limner.face import Generator, GeneratorConfig, import_weights, load_psp
 from limner.media import read_image, write_image
 from limner.train import ConfigError, FaceTrainConfig, load_config, read_metrics, train_face
 from limner.train.checkpoint import read_stored
+from limner.train.face import make_psp
 from limner.train.face_data import draw_hole, read_face_data
 from tests.train.faces import SMALL_ENCODER, draw_faces
 
@@ -52,6 +53,22 @@ def test_the_best_weights_load_as_a_published_checkpoint_does(straight: Path, ge
     assert torch.equal(network.latent_avg, torch.load(generator)["latent_avg"].expand(6, -1))
     pictures, wplus = network(torch.zeros(2, 3, 32, 32), resize=False)
     assert pictures.shape == (2, 3, 16, 16) and wplus.shape == (2, 6, 16)
+
+
+def test_any_generator_can_be_learned_over(
+    straight: Path, faces: Path, generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIMNER_WEIGHTS", str(tmp_path))
+    import_weights("stylegan2-ffhq", generator)
+    expected = torch.load(generator)
+    for given in ("stylegan2-ffhq", straight):
+        network = make_psp(_config(faces, generator, f"network.generator={given}"))
+        assert torch.equal(network.latent_avg, expected["latent_avg"].expand(6, -1))
+        assert torch.equal(
+            network.decoder.state_dict()["convs.0.conv.weight"], expected["g_ema"]["convs.0.conv.weight"]
+        )
+    with pytest.raises(WeightsError, match="no generator is called 'nothing'"):
+        make_psp(_config(faces, generator, "network.generator=nothing"))
 
 
 def test_the_generator_stays_as_it_was(straight: Path, generator: Path) -> None:

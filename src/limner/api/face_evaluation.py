@@ -9,10 +9,13 @@ import numpy as np
 
 from limner.api.inputs import Progress
 from limner.data import PictureFolder, pair_folders, read_folder
-from limner.face import LABELS, ir_101
+from limner.face import LABELS, MtcnnFinder, ir_101
 from limner.losses import Lpips
 from limner.media import check_output, written_beside
 from limner.metrics import FaceJudge, FaceScores, Inception, map_scores
+from limner.weights import file_path, list_weights
+
+_MTCNN = "mtcnn"
 
 
 def evaluate_faces(
@@ -32,7 +35,8 @@ def evaluate_faces(
         wanted: a folder with pictures of the same names; the suffix does not count.
         output: a json file for the scores of each picture and their means; None writes none.
         lpips: AlexNet as torchvision publishes it, and the weights of LPIPS 0.1; None leaves LPIPS out.
-        recogniser: CurricularFace_Backbone.pth; None compares by the package's own embedding.
+        recogniser: CurricularFace_Backbone.pth, or the name it was imported by; None compares by the package's own
+            embedding. With it faces are aligned by MTCNN where that was imported, as published.
         inception: weights of Inception, for FID; None leaves it out.
         progress: called after every pair.
 
@@ -48,8 +52,10 @@ def evaluate_faces(
         judge.lpips = Lpips("alex").eval()
         judge.lpips.load_parts(*lpips)
     if recogniser is not None:
+        kept = {record.name for record in list_weights()}
         judge.recogniser = ir_101().eval()
-        judge.recogniser.load_official(recogniser)
+        judge.recogniser.load_official(file_path(str(recogniser)) if str(recogniser) in kept else recogniser)
+        judge.mtcnn = MtcnnFinder.load() if _MTCNN in kept else None
     if inception is not None:
         judge.inception, _ = Inception.load(inception)
     for index, name in enumerate(pairs[0].names):

@@ -89,7 +89,7 @@ def eval_face(
     ] = None,
     lpips: Annotated[Path | None, typer.Option(help="AlexNet as torchvision publishes it.")] = None,
     lpips_linear: Annotated[Path | None, typer.Option(help="The weights of LPIPS 0.1 for it.")] = None,
-    recogniser: Annotated[Path | None, typer.Option(help="CurricularFace_Backbone.pth, for identity.")] = None,
+    recogniser: Annotated[Path | None, typer.Option(help="CurricularFace_Backbone.pth or its imported name.")] = None,
     inception: Annotated[Path | None, typer.Option(help="Weights of Inception, for FID.")] = None,
     maps: Annotated[bool, typer.Option("--maps", help="The folders hold label maps: accuracy and mIoU.")] = False,
     classes: Annotated[int, typer.Option(min=2, help="Classes of label maps.")] = 19,

@@ -162,7 +162,7 @@ class FaceEditor:
         if blend_side is not None and generator is None:
             raise InputError("blending needs a second generator")
         model = load_face_model(weights, licence=licence)
-        second = None if generator is None else load_any_generator(generator, licence=licence)
+        second = None if generator is None else load_any_generator(generator, licence=licence)[0]
         if second is not None and blend_side is not None:
             second = blend_generators(model.network.decoder, second, blend_side)
         return cls(model.network, model.name, model.task, second, threads=threads)

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
+from torch import Tensor
+
 from limner.checks import FileProblem, WeightsError
 from limner.face.nvidia import read_generator
 from limner.face.psp import Psp, load_psp
@@ -83,8 +85,11 @@ def load_face_model(source: str | Path = "default", *, licence: LicenceName = "a
     raise WeightsError(_unknown(name))
 
 
-def load_any_generator(source: str | Path, *, licence: LicenceName = "any") -> Generator:
+def load_any_generator(source: str | Path, *, licence: LicenceName = "any") -> tuple[Generator, Tensor | None]:
     """Load a generator: a kept one by name, a file of rosinality's or NVIDIA's layout, or that of an encoder.
+
+    Returns:
+        The generator in evaluation mode, and the mean style, where the file has one.
 
     Raises:
         WeightsError: there are no such weights, they are damaged, hold another network, or may not be used.
@@ -95,12 +100,14 @@ def load_any_generator(source: str | Path, *, licence: LicenceName = "any") -> G
         check_licence(weight_record(name), licence)
         path = file_path(name)
         if _facts(path).get("psp") is None:
-            return load_generator(generator_content(path))[0]
+            return load_generator(generator_content(path))
     elif not path.exists():
         raise WeightsError(f"no generator is called {name!r}, and no file lies there: see limner weights list")
     if path.is_dir() or _holds_encoder(path):
-        return load_face_model(path, licence=licence).network.decoder
-    return load_generator(generator_content(path))[0] if path.suffix == ".safetensors" else read_generator(path)[0]
+        network = load_face_model(path, licence=licence).network
+        mean = network.latent_avg
+        return network.decoder, None if mean is None else mean.reshape(-1, mean.shape[-1])[:1]
+    return load_generator(generator_content(path)) if path.suffix == ".safetensors" else read_generator(path)
 
 
 def _default_name() -> str:

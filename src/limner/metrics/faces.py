@@ -17,7 +17,7 @@ from numpy import ndarray
 from torch import Tensor, nn
 
 from limner.checks import InputError, check_shape
-from limner.face import FaceEmbedder, FaceFinder, face_tensor, warp_arcface
+from limner.face import FaceEmbedder, FaceFinder, MtcnnFinder, face_tensor, warp_arcface
 from limner.metrics.published_images import frechet_distance
 from limner.types import RgbImage
 
@@ -74,18 +74,20 @@ class FaceJudge:
         lpips: `limner.losses.Lpips` with weights, or None.
         recogniser: `limner.face.ir_101()` with CurricularFace's weights; None takes the package's own embedding.
         inception: `limner.metrics.Inception` with weights, for FID, or None.
+        mtcnn: finds the five points as the published evaluation does; None takes FaceMesh.
         has_faces: whether identity is measured at all.
     """
 
     lpips: nn.Module | None = None
     recogniser: nn.Module | None = None
     inception: nn.Module | None = None
+    mtcnn: MtcnnFinder | None = None
     has_faces: bool = True
     _each: dict[str, dict[str, float]] = field(default_factory=dict)
     _features: tuple[list[ndarray], list[ndarray]] = field(default_factory=lambda: ([], []))
     _faceless: int = 0
     _embedder: FaceEmbedder | None = None
-    _finder: FaceFinder | None = None
+    _finder: FaceFinder | MtcnnFinder | None = None
 
     @torch.no_grad()
     def add(self, name: str, result: RgbImage, wanted: RgbImage) -> dict[str, float]:
@@ -118,7 +120,7 @@ class FaceJudge:
         protocol = {
             "l2": "mean square at 256 pixels in [-1, 1]",
             "lpips": "LPIPS 0.1 on AlexNet at 256 pixels",
-            "identity": f"{by}, faces aligned by five points of FaceMesh",
+            "identity": f"{by}, faces aligned by five points of {'FaceMesh' if self.mtcnn is None else 'MTCNN'}",
             "fid": "Frechet distance of Inception's pooled features",
         }
         return FaceScores(dict(self._each), fid, self._faceless, protocol)
@@ -131,7 +133,7 @@ class FaceJudge:
         return float(a @ b)
 
     def _vector(self, picture: RgbImage) -> Float32[ndarray, "D"] | None:
-        self._finder = self._finder or FaceFinder.load()
+        self._finder = self._finder or self.mtcnn or FaceFinder.load()
         faces = self._finder.find(picture)
         if not len(faces):
             return None

@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -33,6 +33,7 @@ from limner.face import (
     LABEL_COLOURS,
     Psp,
     ir_se50,
+    load_any_generator,
     load_psp,
     picture_of,
     picture_of_labels,
@@ -97,10 +98,11 @@ def make_psp(config: FaceTrainConfig) -> Psp:
         network = load_psp(section.pretrained).train()
     else:
         with torch.random.fork_rng(devices=[]):
+            generator = _generator(section.generator)
             torch.manual_seed(config.loop.seed)
             network = Psp(
                 start_psp(
-                    section.generator,
+                    generator,
                     encoder=section.encoder,
                     input_channels=config.input_channels,
                     start_from_mean=section.start_from_mean,
@@ -111,7 +113,7 @@ def make_psp(config: FaceTrainConfig) -> Psp:
                 )
             )
             seed = torch.Generator().manual_seed(config.loop.seed)
-            network.start_training(section.recogniser or None, section.generator, seed=seed)
+            network.start_training(section.recogniser or None, generator, seed=seed)
     if network.config.input_channels != config.input_channels:
         raise InputError(
             f"{section.pretrained} takes {network.config.input_channels} channels, and the task {config.task} gives "
@@ -119,6 +121,13 @@ def make_psp(config: FaceTrainConfig) -> Psp:
         )
     network.decoder.requires_grad_(section.train_decoder)
     return network
+
+
+def _generator(source: str) -> dict[str, Any]:
+    """What any file or name of a generator holds, as rosinality's layout has it."""
+    generator, mean = load_any_generator(source)
+    content: dict[str, Any] = {"g_ema": generator.state_dict()}
+    return content if mean is None else {**content, "latent_avg": mean}
 
 
 def make_losses(config: FaceTrainConfig, mean: Tensor | None) -> FaceLosses:

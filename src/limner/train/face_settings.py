@@ -75,7 +75,8 @@ class FaceNetworkSection:
     """Which encoder, over which generator, and what both start from.
 
     Attributes:
-        generator: a StyleGAN2 file; its size is the result's.
+        generator: a StyleGAN2 of any layout that limner reads, or the name of an imported one; its size is the
+            result's.
         encoder: one of the published encoders.
         num_layers: depth of its trunk: 50, 100 or 152, or 18 for processors.
         mode: kind of the trunk's blocks.

@@ -29,7 +29,7 @@ from torch import Tensor, nn
 
 from limner.checks import InputError
 from limner.data import PictureFolder, read_folder
-from limner.face import Discriminator, Generator, picture_of, resize_8bit
+from limner.face import Discriminator, Generator, load_any_generator, picture_of, resize_8bit
 from limner.losses import (
     discriminator_logistic,
     generator_nonsaturating,
@@ -150,7 +150,8 @@ def setup(config: GeneratorTrainConfig, folder: Path) -> tuple[Run, FolderPictur
         generator = Generator(config.network.table())
         discriminator = Discriminator(config.network.table())
     if config.network.pretrained:
-        generator.load_official(config.network.pretrained)
+        given, _ = load_any_generator(config.network.pretrained)
+        generator.load_official({"g_ema": given.state_dict()})
     networks = {"generator": generator, "discriminator": discriminator, "pace": Pace(config.augment.probability)}
     run = start_run(config, folder, networks, _optimisers(config))
     step = run.settings.batch * run.settings.accumulate * run.machine.num_processes

@@ -44,7 +44,7 @@ class NetworkSection:
         mapping_layers: 8 in the paper, 2 in the automatic settings of StyleGAN2-ADA.
         channel_multiplier: width of the maps from 64 pixels.
         max_channels: width of the smallest maps.
-        pretrained: a generator of the same shape to start from; empty for none.
+        pretrained: a generator of the same shape to start from, by file or imported name; empty for none.
     """
 
     size: int = 256
