@@ -22,6 +22,16 @@ from limner.train.motion_step import motion_batch
 from limner.train.schedule import rate_share
 from tests.data.test_motion_clips import bare_clip, write_fashion
 
+PUBLISHED_WEIGHTS = {
+    "source": 10,
+    "transfer": 10,
+    "style": 0,
+    "face": 5,
+    "mask": 1,
+    "smoothness": 1,
+    "adversarial": 1,
+    "mask_cross_entropy": True,
+}
 TINY = [
     "data.synthetic=2",
     "data.size=64",
@@ -212,6 +222,10 @@ def test_shipped_configurations_are_whole() -> None:
         config = load_motion_config(file, ["data.videos=x"])
         assert config.loop.epochs >= 8 and config.run.endswith(file.stem)
         assert (config.recipe == "slim") == (not config.data.iper)
+        if config.recipe != "slim":
+            assert vars(config.loss.weights) == PUBLISHED_WEIGHTS and config.painter == config.judge
+            assert (config.painter.lr, config.painter.betas) == (2e-4, (0.5, 0.999))
+            assert (config.loop.batch, config.loop.epochs, config.schedule.hold) == (4, 30, 5)
 
 
 def test_a_clip_without_masks_gives_no_slim_samples(tmp_path: Path) -> None:

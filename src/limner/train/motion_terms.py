@@ -73,6 +73,7 @@ def slim_terms(
         "structure": weights.structure * structure_loss(picture, target, counts),
         "gradient": weights.gradient * gradient_loss(picture, target, counts),
         "mask": weights.mask * weighted_l1(alpha, batch["mask"], batch["inside"]),
+        "restraint": weights.restraint * _correction(painting, batch, counts),
     }
     if vgg is not None and weights.perceptual:
         seen = batch["inside"]
@@ -85,6 +86,13 @@ def slim_terms(
 def slim_judged(judge: nn.Module, made: Float[Tensor, "B 3 H W"], batch: Batch) -> Float[Tensor, ""]:
     """Return the judge's loss on real frames and made ones."""
     return discriminator_loss(judge(_joined(batch["target"], batch)), judge(_joined(made, batch)))
+
+
+def _correction(painting: Painting, batch: Batch, counts: Tensor) -> Float[Tensor, ""]:
+    """How much the painting was changed, colours and mask."""
+    given = batch["transfer"]
+    colour = weighted_l1(painting.colour, given[:, :3], counts)
+    return colour + weighted_l1(1 - painting.mask, given[:, 3:4], batch["inside"])
 
 
 def _joined(picture: Tensor, batch: Batch) -> Tensor:
