@@ -46,8 +46,10 @@ TOLERANCE = {"rtol": 1e-4, "atol": 2e-5}
         ((8, 16), 3, 1, (16, 24)),  # Winograd's
         ((16, 24), 3, 1, (17, 9)),  # its tiles overlap
         ((24, 40), 3, 1, (5, 40)),
-        ((8, 8), 3, 1, (3, 24)),  # too low for a tile
-        ((8, 8), 3, 1, (4, 4)),  # too few tiles
+        ((8, 8), 3, 1, (3, 24)),  # too low for a tile of four
+        ((8, 8), 3, 1, (4, 4)),  # too few tiles of four
+        ((16, 24), 3, 1, (7, 5)),  # small tiles overlap
+        ((8, 8), 3, 1, (1, 9)),  # too low for any tile
         ((5, 17), 1, 1, (7, 8)),
         ((32, 16), 1, 1, (6, 3)),  # fewer than six pixels in a row
         ((4, 7), 1, 2, (9, 9)),
@@ -111,6 +113,38 @@ def test_rows_that_differ_are_left_to_others() -> None:
     module.row = nn.Parameter(torch.randn(2, 5))
     with pytest.raises(InputError, match="a constant differs"):
         load_network(module.eval(), input_shape=(2, 3, 8, 12), runtime="numba", threads=1)
+
+
+class PreActivated(nn.Module):
+    """Norms before convolutions: done as those read, where one pixel is read and nothing else asks for the map."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.norms = nn.Conv2d(3, 24, 3, 1, 1), nn.ModuleList(nn.BatchNorm2d(24) for _ in range(4))
+        self.narrow, self.shortcut = nn.Conv2d(24, 8, 1, bias=False), nn.Conv2d(24, 40, 1, 2)
+        self.alone, self.round = nn.Conv2d(24, 40, 1, 2), nn.Conv2d(24, 40, 3, 2, 1)
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        x = self.first(x)
+        fused = torch.relu_(self.norms[0](x))
+        bordered, shown = torch.relu_(self.norms[1](x)), torch.nn.functional.leaky_relu(self.norms[3](x), 0.1)
+        y = self.shortcut(fused) + self.alone(self.norms[2](x)) + self.round(bordered)
+        return self.narrow(fused), y, shown, self.alone(shown)
+
+
+@pytest.mark.parametrize(("batch", "size_hw", "threads"), [(1, (7, 7), 2), (3, (13, 22), 1), (2, (33, 17), 3)])
+def test_norms_before_convolutions(batch: int, size_hw: tuple[int, int], threads: int) -> None:
+    torch.manual_seed(0)
+    module = PreActivated().train()
+    for norm in module.norms:
+        nn.init.normal_(norm.weight), nn.init.normal_(norm.bias)
+    module(torch.randn(4, 3, 16, 16))
+    x = maps(batch, 3, *size_hw)
+    network = load_network(module.eval(), input_shape=x.shape, runtime="numba", threads=threads)
+    with torch.no_grad():
+        wanted = module.double()(torch.from_numpy(x).double())
+    for got, one in zip(network(x), wanted, strict=True):
+        np.testing.assert_allclose(got, one.numpy(), **TOLERANCE)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])

@@ -39,6 +39,7 @@ class Convolution:
         gain: multiplies the results, before the bias.
         noise: the name of a map of one channel to add to all.
         weights: each sample's own kernels of one pixel for at most eight results: (I, 8) numbers.
+        before: what is done to each pixel of the source first: a gain, a bias and a slope; kernels of one pixel only.
     """
 
     output: str
@@ -54,6 +55,7 @@ class Convolution:
     gain: str | None = None
     noise: str | None = None
     weights: str | None = None
+    before: Addition | None = None
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ _LINES = 2
 
 
 @intrinsic
-def _finish(typing, source, target, gain, bias, slope, residual):
+def finish(typing, source, target, gain, bias, slope, residual):
     """Finish eight channels of a pixel."""
     signature = types.void(*[types.int64] * 6)
 
@@ -60,7 +60,7 @@ def add_maps(row: Any, start: int, stop: int) -> None:
             more = r + j // row.stride * row.r_j if row.r else 0
             for c in range(0, 4 * row.outputs, _STEP):
                 add = more + c if more else 0
-                _finish(x + j * row.x_j + c, y + j * row.y_j + c, gain + c, bias + c, row.slope + c, add)
+                finish(x + j * row.x_j + c, y + j * row.y_j + c, gain + c, bias + c, row.slope + c, add)
 
 
 @intrinsic

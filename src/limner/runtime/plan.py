@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float32
 from numpy import ndarray
 
+from limner.runtime.fusing import fuse
 from limner.runtime.layer_kinds import (
     Addition,
     Blur,
@@ -45,13 +46,14 @@ from limner.runtime.program import (
     WINOGRAD,
     run,
 )
-from limner.runtime.winograd import DOWN, SAME, TILES, UP, transform_panels
+from limner.runtime.winograd import DOWN, SAME, SMALL, TILES, UP, transform_panels
 
 # Tiles of a block. With few channels its patches and sums should lie in a core's second cache; with many the weights
 # come from memory, and a block should be enough to use them for.
 _TILES_OF_NARROW, _TILES_OF_BROAD, _BROAD = 18, 60, 257
+_SPANS = {SAME: 4, DOWN: 4, UP: 4, SMALL: 2}  # pixels of a tile, of the smaller map
 # With fewer tiles, reading Winograd's weights, several times the kernels', costs more than it saves.
-_ENOUGH_TILES = {SAME: 8, DOWN: 24, UP: 1}
+_FEWEST = {SAME: 8, DOWN: 24, UP: 1, SMALL: 6}
 _MANY = 4  # blocks for each thread, of which one more or less makes no odds
 _SLACK = 1 << 12
 _LANES = 8
@@ -100,6 +102,7 @@ class Plan:
     """
 
     def __init__(self, network: LayerList, shapes: Mapping[str, Sequence[int]], threads: int, weights: Weights) -> None:
+        network = fuse(network)
         self.shapes = {name: tuple(shape) for name, shape in shapes.items()}
         self._count = max(shape[0] for shape in self.shapes.values())
         self._threads, self._weights = threads, weights
@@ -342,7 +345,8 @@ class Plan:
         grid = [fields["rows"] + 1, fields["columns"] + 1] if form == UP else [fields["height"], fields["width"]]
         if form == UP:  # it begins a pixel before the map
             fields["y"] -= fields["y_i"] + fields["y_j"]
-        tiles, places = self._count * -(-grid[0] // 4) * -(-grid[1] // 4), TILES[form].places ** 2
+        span, places = _SPANS[form], TILES[form].places ** 2
+        tiles = _count_tiles(self._count, grid, span)
         channels = fields["inputs"] + fields["outputs"]
         block = _TILES_OF_NARROW if channels < _BROAD else _TILES_OF_BROAD
         # Six tiles are multiplied at once, and every thread is to have a block.
@@ -350,7 +354,8 @@ class Plan:
         self._space_size = max(self._space_size, places * (block * channels + 2 * APART))
         steps = {"x_step": 2 if form == DOWN else 1, "y_step": 2 if form == UP else 1}
         shift = {"shift": 1 if form == UP else layer.padding, "rows": grid[0], "columns": grid[1]}
-        blocks = {"kind": WINOGRAD, "form": form, "tiles": block, "units": -(-tiles // block)}
+        blocks = {"kind": WINOGRAD, "form": form, "span": span, "places": places}
+        blocks |= {"tiles": block, "units": -(-tiles // block)}
         scale = self._vector("scale", layer.scale, 1.0, fields["inputs"])
         return {**fields, **blocks, **steps, **shift, **scale, **self._panels(layer, fields["inputs"], form)}
 
@@ -365,6 +370,9 @@ class Plan:
         sizes = {"kernel_high": high, "kernel_broad": broad, "stride": layer.stride, "padding": layer.padding}
         fields |= {**sizes, "run": run, **self._blocks(layer, fields)}
         self._space_size = max(self._space_size, 2 * TABLE + fields["tiles"] * high * run * _LANES)
+        if layer.before is not None:
+            step = self._finish(layer.before, fields["inputs"])
+            fields |= {f"before_{name}": step[name] for name in ("gain", "bias", "slope")}
         if layer.weights is not None:
             own = self._vector("narrow", layer.weights, 0.0, 0)
             return {**fields, **own, "narrow_n": own["narrow_n"] or 1}
@@ -407,12 +415,17 @@ def _form(layer: Convolution, source: Map, size_hw: Sequence[int]) -> int | None
     form = UP if layer.transposed else {1: SAME, 2: DOWN}.get(layer.stride)
     if form is None or layer.weight.shape[2:] != (3, 3) or source.memory.shape[3] % _LANES:
         return None
-    if min(size_hw) < (6 if layer.transposed else 4) or (layer.padding > 1 and not layer.transposed):
+    if form == SAME and (min(size_hw) < 4 or _count_tiles(len(source.memory), size_hw, 4) < _FEWEST[SAME]):
+        form = SMALL
+    if min(size_hw) < (6 if form == UP else _SPANS[form]) or (layer.padding > 1 and not layer.transposed):
         return None
-    count = len(source.memory)
-    tiles = count * -(-size_hw[0] // 4) * -(-size_hw[1] // 4)
     is_bound = layer.scale is not None or layer.noise is not None
-    return form if is_bound or tiles >= _ENOUGH_TILES[form] else None
+    is_enough = _count_tiles(len(source.memory), size_hw, _SPANS[form]) >= _FEWEST[form]
+    return form if is_bound or is_enough else None
+
+
+def _count_tiles(count: int, size_hw: Sequence[int], span: int) -> int:
+    return count * -(-size_hw[0] // span) * -(-size_hw[1] // span)
 
 
 def _pooled(length: int, layer: Pooling) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,7 @@ from limner.runtime.vectors import (
 
 # The inner loop keeps 6 x 16 sums in twelve vector registers and needs three more: the sixteen of AVX2.
 ROWS, WIDE, NARROW = 6, 16, 8
+FETCHED = 3  # cache lines fetched ahead for every eight numbers of a row, which take eight of a wide panel's
 LINE = 64  # bytes that come into a cache together
 
 
@@ -55,7 +57,9 @@ def _sums(builder: Any, factors: list[Any], width: int) -> list[list[Any]]:
     with cgutils.for_range(builder, groups, intp=INT) as loop:
         first = builder.mul(loop.index, INT(LANES * ROWS))
         at = builder.mul(loop.index, INT(LANES * width))
-        prefetch(builder, builder.add(ahead, builder.mul(loop.index, INT(LINE))))
+        soon = builder.add(ahead, builder.mul(loop.index, INT(FETCHED * LINE)))
+        for line in range(FETCHED):
+            prefetch(builder, builder.add(soon, INT(LINE * line)))
         for k in range(LANES):
             weights = [load(builder, panel_pointer, builder.add(at, INT(width * k + LANES * j))) for j in vectors]
             for index, row in enumerate(sums[k % len(copies)]):
@@ -63,9 +67,7 @@ def _sums(builder: Any, factors: list[Any], width: int) -> list[list[Any]]:
                 for j in vectors:
                     builder.store(multiply_add(number, weights[j], builder.load(row[j])), row[j])
     values = [[[builder.load(one) for one in row] for row in copy] for copy in sums]
-    if len(copies) == 1:
-        return values[0]
-    return [[builder.fadd(*pair) for pair in zip(*both, strict=True)] for both in zip(*values, strict=True)]
+    return [[reduce(builder.fadd, same) for same in zip(*rows, strict=True)] for rows in zip(*values, strict=True)]
 
 
 def _make_product(width: int) -> Any:
@@ -91,8 +93,8 @@ def _make_product(width: int) -> Any:
 def _make_pixels(width: int) -> Any:
     """Make six pixels of a convolution, finished: `_sums`, then `Finish`.
 
-    A table of addresses tells where the six pixels begin that it works on, where they go, and what is added; the last
-    may be 0. `shift` is the place of the panel's first channel, in bytes.
+    A table of addresses tells where six pixels begin that are worked on, where they go, and what is added; the last may
+    be 0. `shift` is the place of the panel's first channel, in bytes.
     """
 
     @intrinsic
@@ -102,7 +104,7 @@ def _make_pixels(width: int) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             *factors, table, shift, gain, bias, slope = arguments
             addresses = builder.inttoptr(table, INT.as_pointer())
-            known = [builder.load(builder.gep(addresses, [INT(place)])) for place in range(ROWS, 3 * ROWS)]
+            known = [builder.load(builder.gep(addresses, [INT(ROWS + place)])) for place in range(2 * ROWS)]
             for address in known:
                 prefetch(builder, builder.add(address, shift))
             sums = _sums(builder, factors, width)

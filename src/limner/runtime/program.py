@@ -17,28 +17,32 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy import ndarray
 
-from limner.runtime.maps import add_maps, blur, curve, enlarge, measure, pool
-from limner.runtime.products import LINE, ROWS, WIDE, pixels_narrow, pixels_wide, product_narrow, product_wide
+from limner.runtime.maps import add_maps, blur, curve, enlarge, finish, measure, pool
+from limner.runtime.products import FETCHED, LINE, ROWS, WIDE, pixels_narrow, pixels_wide, product_narrow, product_wide
 from limner.runtime.vectors import INT, LANES, compiled, copy, get_integer, put_integer
 from limner.runtime.winograd import (
     SAME,
+    SMALL,
     UP,
     patch_in_down,
     patch_in_same,
+    patch_in_small,
     patch_in_up,
     patch_out_down,
     patch_out_same,
+    patch_out_small,
     patch_out_up,
 )
 
 # x is read, r is added (address 0 where there is none), y is written.
 _MAPS = [f"{letter}{part}" for letter in "xry" for part in ("", "_n", "_i", "_j")]
 # What a sample has of its own has a distance from sample to sample.
-_VECTORS = ["scale", "scale_n", "gain", "gain_n", "bias", "bias_n", "slope", "noise", "noise_n", "noise_i"]
+_BEFORE = ["before_gain", "before_bias", "before_slope"]  # addresses, 0 where nothing is done before
+_VECTORS = [*_BEFORE, "scale", "scale_n", "gain", "gain_n", "bias", "bias_n", "slope", "noise", "noise_n", "noise_i"]
 _SIZES = ["units", "count", "height", "width", "inputs", "outputs", "rows", "columns"]
 _KERNEL = ["wide", "wide_panels", "narrow", "narrow_n", "kernel_high", "kernel_broad", "stride", "padding"]
 # Runs are eights of numbers in a line of the kernel, shares those among whom the panels of weights are dealt out.
-_TILES = ["form", "tiles", "x_step", "y_step", "shift", "run", "shares"]
+_TILES = ["form", "span", "places", "tiles", "x_step", "y_step", "shift", "run", "shares"]
 LAYER = np.dtype(
     [(name, np.int64) for name in ("kind", *_SIZES, *_MAPS, *_VECTORS, *_KERNEL, *_TILES)]
     + [(name, np.float64) for name in ("a", "b", "c", "d")]
@@ -90,10 +94,10 @@ def run(program: ndarray, space: ndarray, part: int, parts: int, meeting: ndarra
 def _winograd(row: Any, patches: int, start: int, stop: int) -> None:
     """Convolve by tiles: blocks of them from `start` to `stop`."""
     inputs, outputs, tiles = row.inputs, row.outputs, row.tiles
-    places = 36 if row.form == SAME else 81
+    places = row.places
     patch_step, sum_step = tiles * inputs + APART, tiles * outputs + APART
     sums = patches + 4 * places * patch_step
-    total = row.count * ((row.rows + 3) // 4) * ((row.columns + 3) // 4)
+    total = row.count * (-(-row.rows // row.span)) * (-(-row.columns // row.span))
     for first in range(start * tiles, min(stop * tiles, total), tiles):
         here = min(tiles, total - first)
         for tile in range(here):
@@ -106,22 +110,23 @@ def _winograd(row: Any, patches: int, start: int, stop: int) -> None:
 
 
 @compiled
-def _corner(tile: int, height: int, width: int) -> tuple[int, int, int]:
+def _corner(row: Any, tile: int) -> tuple[int, int, int]:
     """Where a tile begins: sample, row and column.
 
     A last tile that would reach over the border is moved back instead, so some pixels are worked out twice and none is
     written outside.
     """
-    across = (width + 3) // 4
-    each = (height + 3) // 4 * across
+    span = row.span
+    across = -(-row.columns // span)
+    each = -(-row.rows // span) * across
     n, rest = tile // each, tile % each
-    return n, min(4 * (rest // across), height - 4), min(4 * (rest % across), width - 4)
+    return n, min(span * (rest // across), row.rows - span), min(span * (rest % across), row.columns - span)
 
 
 @compiled
 def _gather(row: Any, tile: int, target: int, step: int) -> None:
     """Transform one patch, all channels."""
-    n, i, j = _corner(tile, row.rows, row.columns)
+    n, i, j = _corner(row, tile)
     at = row.x + n * row.x_n + (i * row.x_step - row.shift) * row.x_i + (j * row.x_step - row.shift) * row.x_j
     line, column, scale = row.x_i // 4, row.x_j // 4, row.scale + n * row.scale_n
     for c in range(0, 4 * row.inputs, 4 * LANES):
@@ -130,6 +135,8 @@ def _gather(row: Any, tile: int, target: int, step: int) -> None:
             patch_in_same(at + c, line, column, scale + c, to, step)
         elif row.form == UP:
             patch_in_up(at + c, line, column, scale + c, to, step)
+        elif row.form == SMALL:
+            patch_in_small(at + c, line, column, scale + c, to, step)
         else:
             patch_in_down(at + c, line, column, scale + c, to, step)
 
@@ -144,7 +151,7 @@ def _products(row: Any, place: int, here: int, a: int, out: int) -> None:
         ahead = weights + 4 * length * WIDE
         for six in range(0, here, ROWS):
             to = out + 4 * (six * step + WIDE * panel)
-            product_wide(a + 4 * six * length, groups, weights, ahead + six // ROWS * groups * LINE, to, step)
+            product_wide(a + 4 * six * length, groups, weights, _soon(ahead, groups, six), to, step)
     if row.narrow:
         weights = row.narrow + 4 * place * length * LANES
         for six in range(0, here, ROWS):
@@ -153,9 +160,15 @@ def _products(row: Any, place: int, here: int, a: int, out: int) -> None:
 
 
 @compiled
+def _soon(panel: int, groups: int, six: int) -> int:
+    """What is fetched of the next panel while six rows are multiplied: one part after the other, the last one again."""
+    return panel + min(six // ROWS * FETCHED, LANES - FETCHED) * groups * LINE
+
+
+@compiled
 def _scatter(row: Any, tile: int, source: int, step: int) -> None:
     """Transform the sums of one tile back, finish them and write the pixels."""
-    n, i, j = _corner(tile, row.rows, row.columns)
+    n, i, j = _corner(row, tile)
     i, j = i * row.y_step, j * row.y_step
     out = row.y + n * row.y_n + i * row.y_i + j * row.y_j
     more = row.r + n * row.r_n + i * row.r_i + j * row.r_j if row.r else 0
@@ -169,6 +182,8 @@ def _scatter(row: Any, tile: int, source: int, step: int) -> None:
             patch_out_same(at, step, to, y_i, y_j, g, b, s, add, noise, r_i, r_j, n_i)
         elif row.form == UP:
             patch_out_up(at, step, to, y_i, y_j, g, b, s, add, noise, r_i, r_j, n_i)
+        elif row.form == SMALL:
+            patch_out_small(at, step, to, y_i, y_j, g, b, s, add, noise, r_i, r_j, n_i)
         else:
             patch_out_down(at, step, to, y_i, y_j, g, b, s, add, noise, r_i, r_j, n_i)
 
@@ -190,52 +205,60 @@ def _plain(row: Any, table: int, start: int, stop: int) -> None:
         here = min(row.tiles, each - first)
         _addresses(row, table, n * each + first, here)
         _pack(row, table, packed, here)
-        gain, bias = row.gain + n * row.gain_n, row.bias + n * row.bias_n
+        gain, bias, slope = row.gain + n * row.gain_n, row.bias + n * row.bias_n, row.slope
         for panel in range(share, row.wide_panels, row.shares):
             weights, shift = row.wide + 4 * panel * groups * LANES * WIDE, 4 * WIDE * panel
             ahead = weights + 4 * groups * LANES * WIDE * row.shares
             for six in range(0, here, ROWS):
                 at, to = packed + 4 * six * groups * LANES, table + 8 * 3 * six
-                pixels_wide(at, groups, weights, ahead + six // ROWS * groups * LINE, to, shift, gain, bias, row.slope)
+                pixels_wide(at, groups, weights, _soon(ahead, groups, six), to, shift, gain, bias, slope)
         if row.narrow and share == 0:
             weights, shift = row.narrow + n * row.narrow_n, 4 * WIDE * row.wide_panels
             for six in range(0, here, ROWS):
                 at, to = packed + 4 * six * groups * LANES, table + 8 * 3 * six
-                pixels_narrow(at, groups, weights, weights, to, shift, gain, bias, row.slope)
+                pixels_narrow(at, groups, weights, weights, to, shift, gain, bias, slope)
 
 
 @compiled
 def _pack(row: Any, table: int, packed: int, here: int) -> None:
     """Copy what a block's pixels are made from, in the order in which it is multiplied."""
     step, length = 4 * LANES * ROWS, 4 * LANES * row.kernel_high * row.run
+    high, run, line = row.kernel_high, 4 * LANES * row.run, row.x_i
+    gain, bias, slope = row.before_gain, row.before_bias, row.before_slope
     for index in range((here + ROWS - 1) // ROWS * ROWS):
         six, place = index // ROWS, index % ROWS
         at = get_integer(table + 8 * (six * 3 * ROWS + place))
         to = packed + six * ROWS * length + 4 * LANES * place
-        for _line in range(row.kernel_high):
-            for group in range(row.run):
-                copy(at + 4 * LANES * group, to)
+        for _ in range(high):
+            for c in range(0, run, 4 * LANES):
+                if gain:
+                    finish(at + c, to, gain + c, bias + c, slope + c, 0)
+                else:
+                    copy(at + c, to)
                 to += step
-            at += row.x_i
+            at += line
 
 
 @compiled
 def _addresses(row: Any, table: int, first: int, here: int) -> None:
     """Write down where the pixels of a block begin; what is left of the last six is the last pixel again."""
-    n, rest = first // (row.height * row.width), first % (row.height * row.width)
-    i, j = rest // row.width, rest % row.width
+    height, width, residual = row.height, row.width, row.r
+    n, rest = first // (height * width), first % (height * width)
+    i, j = rest // width, rest % width
+    x, y = row.x - row.padding * (row.x_i + row.x_j), row.y
+    x_n, x_i, x_j = row.x_n, row.x_i * row.stride, row.x_j * row.stride
+    y_n, y_i, y_j, r_n, r_i, r_j = row.y_n, row.y_i, row.y_j, row.r_n, row.r_i, row.r_j
     for index in range((here + ROWS - 1) // ROWS * ROWS):
         at = table + 8 * (index // ROWS * 3 * ROWS + index % ROWS)
-        line, column = i * row.stride - row.padding, j * row.stride - row.padding
-        put_integer(row.x + n * row.x_n + line * row.x_i + column * row.x_j, at)
-        put_integer(row.y + n * row.y_n + i * row.y_i + j * row.y_j, at + 8 * ROWS)
-        put_integer(row.r + n * row.r_n + i * row.r_i + j * row.r_j if row.r else 0, at + 16 * ROWS)
+        put_integer(x + n * x_n + i * x_i + j * x_j, at)
+        put_integer(y + n * y_n + i * y_i + j * y_j, at + 8 * ROWS)
+        put_integer(residual + n * r_n + i * r_i + j * r_j, at + 16 * ROWS)  # distances are 0 where it is
         # Divisions would take longer than all the rest.
         if index < here - 1:
             j += 1
-            if j == row.width:
+            if j == width:
                 i, j = i + 1, 0
-            if i == row.height:
+            if i == height:
                 n, i = n + 1, 0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -168,8 +168,16 @@ class _Reader:
             is_last = index == len(parts) - 1
             part = output if is_last else f"{output}.{index}"
             added = bias if is_last else np.zeros_like(bias)
-            self._make(Convolution(part, name, rows, added, residual=before, **options), len(bias))
-            before = part
+            layer = Convolution(part, name, rows, added, residual=before, **options)
+            known = None if is_last else self._same_layer(layer)
+            if known is None:
+                self._make(layer, len(bias))
+            before = known or part
+
+    def _same_layer(self, wanted: Convolution) -> str | None:
+        """What a layer before gives that does the same, as when a row is corrected again and again."""
+        layers = (layer for layer in self._made.values() if isinstance(layer, Convolution))
+        return next((layer.output for layer in layers if _is_same(layer, wanted)), None)
 
     def _cut(self, output: str, inputs: list[Any], slope: float | ndarray = 0.0) -> None:
         name = self._map(inputs[0])
@@ -371,6 +379,12 @@ _HANDLERS = {
     "prim::ListConstruct": _Reader._list,
     "prim::TupleConstruct": _Reader._list,
 }
+
+
+def _is_same(one: Convolution, other: Convolution) -> bool:
+    """Whether two layers give the same."""
+    names = [field.name for field in fields(Convolution) if field.name != "output"]
+    return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in names)
 
 
 def _is_plain(slope: float | ndarray) -> bool:
