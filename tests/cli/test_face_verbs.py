@@ -179,6 +179,12 @@ def test_pasted_faces_change_nothing_else(do: Run, ten: Path, tmp_path: Path) ->
     assert everywhere[200:300, 30:130].any() and everywhere[200:300, 660:760].any()
 
 
+def test_pasting_fewer_pixels_than_there_were_is_told_of(do: Run, head: np.ndarray, tmp_path: Path) -> None:
+    write_image(tmp_path / "large.png", cv2.resize(head, (400, 400)), synthetic=False)
+    outcome = do("invert", tmp_path / "large.png", "--paste")
+    assert outcome.code == 0 and "the weights make 64: what is pasted is softer" in outcome.output
+
+
 def test_transparency_outlives_pasting(do: Run, head: np.ndarray, tmp_path: Path) -> None:
     alpha = np.full((160, 160, 1), 255, np.uint8)
     alpha[:, :12] = 0

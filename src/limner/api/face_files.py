@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 from numpy import ndarray
 
-from limner.api.face_tasks import FaceOptions, is_drawn, make_editor, make_tasks, read_points, task_warnings
+from limner.api.face_tasks import FaceOptions, is_drawn, make_editor, make_tasks, read_mask, read_points, task_warnings
 from limner.api.inputs import Inputs, Progress, Source, gather, left_out, read_all
 from limner.checks import FileProblem, InputError, NobodyFound
 from limner.face import (
@@ -25,6 +25,7 @@ from limner.face import (
     Refinement,
     cut_quad,
     cut_square,
+    detail_lost,
     find_faces,
     paste_face,
     resize_8bit,
@@ -34,6 +35,7 @@ from limner.media import VideoWriter, open_video, over_white, read_image_rgba, w
 from limner.types import LicenceName, RgbImage
 
 _LEAST_CROP, _MOST_CROP = 256, 1024
+_SOFT = 2.0  # pixels of the picture under one of a pasted face, from which on the loss of detail is plain to see
 _SCORE_EVERY = 10  # frames of a video between two looks at the likeness, which costs as much as the rest
 
 
@@ -160,7 +162,7 @@ def face(
     place = place or FacePlace()
     if is_drawn(tasks):
         place = replace(place, aligned=True, paste=False)
-    job = _FaceJob(folder, place, progress, editor, tasks, None if options.mask is None else _read_mask(options.mask))
+    job = _FaceJob(folder, place, progress, editor, tasks, None if options.mask is None else read_mask(options.mask))
     job.report.warnings += task_warnings(editor, tasks)
     return _walk(job, sources, started)
 
@@ -320,6 +322,7 @@ class _FaceJob:
         """Write the picture with all its faces changed, once for each result that a face has."""
         pasted: dict[str, ndarray] = {}
         scores: dict[str, list[float | None]] = {}
+        self._tell_of_softness(source, faces.quads[chosen[0]])
         for index in chosen:
             self.report.faces += 1
             for suffix, result in self._results(*self._cut(opaque, faces, index, hole)):
@@ -359,6 +362,8 @@ class _FaceJob:
             for number, frame, faces in tracked:
                 read = number + 1
                 if faces is not None:
+                    if self.place.paste and not seen:
+                        self._tell_of_softness(source, faces.quads[0])
                     scored = seen % _SCORE_EVERY == 0
                     image, identity = self._frame(frame, faces, scored=scored)
                     scores += [identity] * scored
@@ -393,6 +398,16 @@ class _FaceJob:
         pasted = paste_face(frame, result.image, faces, 0, region=self.place.region, match=self.place.match)
         return pasted, result.identity
 
+    def _tell_of_softness(self, source: Source, quad: ndarray) -> None:
+        assert self._editor is not None
+        side = self._editor.side
+        times = detail_lost(quad, side)
+        if times > _SOFT:
+            self.report.warnings.append(
+                f"the face in {source.path} covers a square of {times * side:.0f} pixels and the weights make {side}: "
+                "what is pasted is softer than what was there"
+            )
+
     def _keep_styles(self, path: Path, result: FaceResult) -> None:
         if self.place.save_styles:
             result.latent.save(path.with_suffix(".npz"))
@@ -414,12 +429,6 @@ def _folder(output: str | Path) -> Path:
     if any(part.exists() and not part.is_dir() for part in (folder, *folder.parents)):
         raise FileProblem(f"the folder {folder} cannot be made: there is a file of that name")
     return folder
-
-
-def _read_mask(path: str | Path) -> Bool[ndarray, "H W"]:
-    rgba = read_image_rgba(path)
-    white: Bool[ndarray, "H W"] = over_white(rgba).max(axis=2) > 127
-    return white
 
 
 def _beside(crop: RgbImage, image: RgbImage) -> RgbImage:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import get_args
 
 import torch
+from jaxtyping import Bool
+from numpy import ndarray
 
 from limner.checks import InputError
 from limner.face import (
@@ -24,7 +26,7 @@ from limner.face import (
     ir_se50,
 )
 from limner.losses import Lpips, face_features
-from limner.media import PICTURE_SUFFIXES, read_image
+from limner.media import PICTURE_SUFFIXES, over_white, read_image, read_image_rgba
 from limner.types import LicenceName
 from limner.weights import file_path, list_weights, read_checkpoint
 
@@ -159,7 +161,7 @@ def _styles(sources: tuple[str | Path, ...], editor: FaceEditor) -> Latent:
         if Path(source).suffix.lower() in PICTURE_SUFFIXES:
             picture = read_image(source)
             faces = find_faces(picture)
-            crop = cut_quad(picture, faces.quads[0]).image if len(faces) else picture
+            crop = cut_quad(picture, faces.quads[0]).image if len(faces) else picture  # else it is aligned already
             parts.append(editor.encode(crop).wplus)
         else:
             parts.append(Latent.load(source).wplus)
@@ -183,3 +185,10 @@ def read_points(numbers: list[float] | None) -> Faces | None:
             f"got {len(numbers)}"
         )
     return Faces.by_hand(torch.tensor(numbers).reshape(1, 5, 2).numpy())
+
+
+def read_mask(path: str | Path) -> Bool[ndarray, "H W"]:
+    """Return what inpainting is to fill: where a picture is white."""
+    rgba = read_image_rgba(path)
+    white: Bool[ndarray, "H W"] = over_white(rgba).max(axis=2) > 127
+    return white

@@ -43,7 +43,7 @@ from limner.face.models import FaceModel, load_any_generator, load_face_model
 from limner.face.mtcnn import OutputNet, ProposalNet, RefineNet, cut_out, make_square, move_boxes, proposals, suppress
 from limner.face.nvidia import read_generator, read_nvidia
 from limner.face.ops import BLUR_TAPS, Blur, Downsample, Upsample, fused_leaky_relu, set_form, upfirdn2d
-from limner.face.paste import PasteRegion, face_mask, match_colours, paste_face
+from limner.face.paste import PasteRegion, detail_lost, face_mask, match_colours, paste_face
 from limner.face.psp import Psp, PspConfig, StartReport, load_psp, mix_rows, psp_config, start_psp
 from limner.face.published import PUBLISHED, import_weights, psp_facts
 from limner.face.refine import Distance, Refinement, refine_latent
@@ -139,6 +139,7 @@ __all__ = [
     "cut_out",
     "cut_quad",
     "cut_square",
+    "detail_lost",
     "draw_factor",
     "face_chip",
     "face_mask",

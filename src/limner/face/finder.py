@@ -19,7 +19,7 @@ from limner.types import RgbImage
 
 _WORTH_A_LOOK = 0.35  # the detector's least score in a view; the mesh sorts out what is no face
 _SAME = 0.3  # overlap above which two candidates, or two meshes, are one face
-_INSIDE = 0.6  # share of the smaller that lies in the larger from which on it is a part of the same face
+_INSIDE = 0.5  # share of the smaller that lies in the larger from which on it is a part of the same face
 _ZOOMS = (1.6, 2.4, 3.5)  # side of a second view over the candidate's: the face fills 0.62, 0.42, 0.29 of it
 _ALL_TURNS = (0, 1, 2, 3)
 
