@@ -306,6 +306,15 @@ def test_imported_weights_are_used_by_name(
     assert front.code == 0 and "was trained to invert, and is asked to frontalise" in front.output
 
 
+def test_a_face_pass_says_what_it_did(
+    run: Run, weights: dict[str, Path], small_person: Path, one_actor: None, tmp_path: Path
+) -> None:
+    words = ("view", small_person, "--size", 256, "--angles", "0", "--face", weights["photo"], "-o")
+    outcome = run(*words, tmp_path / "turn.mp4")
+    assert outcome.code == 0 and "a better face was painted in 0 of 1 frames" in outcome.output
+    assert json.loads(run(*words, tmp_path / "turn.mp4", "--json").output)["faces_repaired"] == 0
+
+
 def test_weights_that_are_missing_are_a_sentence(
     run: Run, portrait: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

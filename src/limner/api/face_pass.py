@@ -12,7 +12,7 @@ from limner.checks import NobodyFound
 from limner.face import FaceEditor, FaceEmbedder, FaceFinder, Faces, cut_square, paste_face
 from limner.media import read_image
 from limner.records import Boxes
-from limner.types import RgbImage
+from limner.types import LicenceName, RgbImage
 
 _ALIGNED_SIDE = 256
 _GROWTH = 0.5  # of the head's box on each side, so that the finder sees what surrounds a face
@@ -42,15 +42,20 @@ class FaceRepair:
         self.frames = self.repaired = 0
 
     @classmethod
-    def load(cls, weights: str | Path, photo: str | Path) -> FaceRepair:
+    def load(cls, weights: str | Path, photo: str | Path, *, licence: LicenceName = "any") -> FaceRepair:
         """Load the editor's weights and the photo.
+
+        Args:
+            weights: what `FaceEditor.load` takes.
+            photo: the person's photo.
+            licence: "commercial" refuses weights that are not known to allow commercial use.
 
         Raises:
             WeightsError: there are no such weights, or they are of another kind.
             FileProblem: a file is missing or cannot be read.
             NobodyFound: the photo shows no face.
         """
-        return cls(FaceEditor.load(weights), read_image(photo))
+        return cls(FaceEditor.load(weights, licence=licence), read_image(photo))
 
     def __call__(self, frame: RgbImage, box: Float32[ndarray, "4"]) -> RgbImage:
         """Return the frame with a better face, or as it was where there is no face or none that is more alike.

@@ -19,9 +19,9 @@ from limner.cli.choices import (
     read_rate,
     read_words,
 )
-from limner.cli.outcome import counted, print_json, verb, warn
+from limner.cli.outcome import counted, plain, print_json, verb, warn
 from limner.cli.progress import ProgressBar
-from limner.types import CameraStrategy, PainterName
+from limner.types import CameraStrategy, LicenceName, PainterName
 
 if TYPE_CHECKING:
     from limner.api import FaceRepair
@@ -94,6 +94,7 @@ def imitate(
     """
     from limner import api
 
+    repair = _repair(face, photo, licence)
     with ProgressBar() as progress:
         report = api.imitate(
             photo,
@@ -112,11 +113,11 @@ def imitate(
             painter=painter,
             weights=weights,
             tune=tune,
-            face_pass=_repair(face, photo),
+            face_pass=repair,
             licence=licence,
             progress=progress,
         )
-    _tell(report, as_json)
+    _tell(report, repair, as_json)
 
 
 @verb
@@ -156,6 +157,7 @@ def view(
     """
     from limner import api
 
+    repair = _repair(face, photo, licence)
     with ProgressBar() as progress:
         report = api.view(
             photo,
@@ -174,11 +176,11 @@ def view(
             painter=painter,
             weights=weights,
             tune=tune,
-            face_pass=_repair(face, photo),
+            face_pass=repair,
             licence=licence,
             progress=progress,
         )
-    _tell(report, as_json)
+    _tell(report, repair, as_json)
 
 
 @verb
@@ -213,6 +215,7 @@ def swap(
     """
     from limner import api
 
+    repair = _repair(face, photo, licence)
     with ProgressBar() as progress:
         report = api.swap(
             photo,
@@ -229,26 +232,28 @@ def swap(
             painter=painter,
             weights=weights,
             tune=tune,
-            face_pass=_repair(face, photo),
+            face_pass=repair,
             licence=licence,
             progress=progress,
         )
-    _tell(report, as_json)
+    _tell(report, repair, as_json)
 
 
-def _repair(face: str | None, photo: Path) -> FaceRepair | None:
+def _repair(face: str | None, photo: Path, licence: LicenceName) -> FaceRepair | None:
     from limner import api
 
-    return None if face is None else api.FaceRepair.load(face, photo)
+    return None if face is None else api.FaceRepair.load(face, photo, licence=licence)
 
 
-def _tell(report: Any, as_json: bool) -> None:
+def _tell(report: Any, repair: FaceRepair | None, as_json: bool) -> None:
     warn(report.warnings)
     if as_json:
-        print_json(report)
+        print_json(report if repair is None else {**plain(report), "faces_repaired": repair.repaired})
         return
     missing = f", {report.frames_without_person} without a person" if report.frames_without_person else ""
     typer.echo(
         f"{report.output}: {counted(report.frames, 'frame')}{missing}, "
         f"{report.seconds:.1f} s, {report.frames_per_second:.1f} a second"
     )
+    if repair is not None:
+        typer.echo(f"a better face was painted in {repair.repaired} of {repair.frames} frames")
