@@ -222,6 +222,19 @@ def test_weights_of_another_task_are_told_of(tmp_path):
         check_task(editor, FaceTask("sketch"))
 
 
+def test_weights_of_inversion_draw_nothing_on_their_own(tmp_path):
+    torch.save(tiny_checkpoint(tiny_psp(), dataset_type="ffhq_encode"), tmp_path / "psp.pt")
+    torch.save({"g_ema": tiny_psp(seed=1).decoder.state_dict()}, tmp_path / "toon.pt")
+    plain = FaceEditor.load(tmp_path / "psp.pt", threads=1)
+    with pytest.raises(InputError, match="toonify needs a generator of drawn faces"):
+        check_task(plain, FaceTask("toonify"))
+    with pytest.raises(InputError, match="trained on label maps"):
+        check_task(plain, FaceTask("mix", source="segments"))
+    drawn = FaceEditor.load(tmp_path / "psp.pt", generator=tmp_path / "toon.pt", threads=1)
+    assert check_task(drawn, FaceTask("toonify")) == []
+    assert "asked to colourise" in check_task(plain, FaceTask("colourise"))[0]
+
+
 def test_styles_are_kept_and_read(editor, face, tmp_path):
     latent = editor.encode(face)
     latent.save(tmp_path / "me.npz")

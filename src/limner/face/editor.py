@@ -368,13 +368,23 @@ def check_task(editor: FaceEditor, task: FaceTask) -> list[str]:
     """Return warnings about weights that were trained for another task; refuse those that cannot do it.
 
     Raises:
-        InputError: the network's source has other channels than the task's.
+        InputError: the network's source has other channels than the task's, its weights know no label maps, or nobody
+            is there to draw.
     """
     check_channels(task.shown, editor.network.config.source_channels)
-    wanted = "invert" if task.shown == "toonify" else task.shown
-    if editor.task is None or editor.task in (wanted, task.shown):
+    trained = editor.task
+    if trained is None or trained == task.shown:
         return []
-    return [f"{editor.name} was trained to {editor.task}, and is asked to {task.shown}: expect little likeness"]
+    if task.shown == "segments":
+        raise InputError(f"segments needs weights that were trained on label maps; {editor.name} was not")
+    if task.shown == "toonify" and editor.generator is None:
+        raise InputError(
+            f"toonify needs a generator of drawn faces, or weights that were trained over one; {editor.name} was not: "
+            "give --generator"
+        )
+    if trained == "invert" and task.shown == "toonify":
+        return []
+    return [f"{editor.name} was trained to {trained}, and is asked to {task.shown}: expect little likeness"]
 
 
 def _check_source(face: ndarray, task: FaceTask) -> None:
