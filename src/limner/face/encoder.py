@@ -196,8 +196,8 @@ class Encoder(nn.Module, ABC):
 class StyleHead(nn.Module):
     """A map to one style: convolutions of stride two down to a single pixel; keys `convs.{0,2,..}`, `linear`.
 
-    Difference: they start by He et al. 2015, since up to six layers of PyTorch's own start, without norms between them,
-    leave a thousandth of what tells two pictures apart.
+    Difference: they start by He et al. 2015. After PyTorch's own start, up to six layers without norms give styles that
+    hardly differ between pictures: by 0.0002 to 0.001 over a random trunk of 18 layers, against 0.03 to 0.04.
     """
 
     def __init__(self, channels: int, style_dim: int, side: int) -> None:
