@@ -113,6 +113,17 @@ def test_clothes_off_the_body_grow_with_it(dancer: tuple[Actor, ndarray]) -> Non
     assert area == pytest.approx(0.75**2 * skirt.sum(), rel=0.12)
 
 
+def test_specks_that_touch_the_body_nowhere_are_left_out() -> None:
+    covered = np.zeros((9, 12), bool)
+    covered[2:6, 2:5] = True
+    alpha = covered.astype(np.float32)
+    alpha[5, 5:8] = 0.4  # goes on from the body
+    alpha[7, 9:11] = 0.9  # stands alone
+    alpha[0, 11] = 0.01
+    kept = painter._attached(alpha, covered)
+    assert (kept[7, 9:11] == 0).all() and kept.sum() == kept.size - 2
+
+
 def test_nothing_is_painted_for_a_body_out_of_the_frame(actor: Actor) -> None:
     away = replace(actor.bodies, weak_camera=np.float32([[1.0, 50.0, 0.0]]))
     painted = actor.paint(away)

@@ -37,6 +37,8 @@ ARM_JOINTS = (16, 17, 18, 19)
 """Shoulders and elbows."""
 BAND_PX = 3.0
 EDGE_PX = (0.5, 3.0)
+SPECK = 0.02
+"""Mask from which on a pixel shows something."""
 SPREAD_CELL = 4
 """The spread outward is worked in cells of this many pixels."""
 
@@ -194,6 +196,8 @@ def _paint_layer(
     unturned = np.where(covered, on_skin[..., 12], outer.unturned)
     still = _still(appearance, xy, place, window, figure) * cv2.blur(unturned, (5, 5))
     colour, alpha = _as_in_photo(appearance, colour, alpha, still, window)
+    attached = _attached(alpha, covered)
+    alpha, still = alpha * attached, still * attached
     return _Part(colour, alpha, still, np.where(covered, on_skin[..., 10], outer.share), xy, texture)
 
 
@@ -406,3 +410,12 @@ def _alpha(
     # The rim that smooths the outline is kept only where the photo does not know better.
     rim = soft * (1 - outer.seen * (1 - photo_alpha))
     return np.where(covered, within, np.maximum(beyond, rim)).astype(np.float32)
+
+
+def _attached(alpha: Float32[ndarray, "h w"], covered: ndarray) -> Float32[ndarray, "h w"]:
+    """0 on specks that touch the body nowhere, such as the tip of a shoe left behind by a foot that turned; else 1."""
+    count, labels = cv2.connectedComponents(((alpha > SPECK) | covered).astype(np.uint8), connectivity=8)
+    attached = np.zeros(count, np.float32)
+    attached[labels[covered]] = 1
+    attached[0] = 1  # all that is too faint to be part of anything
+    return attached[labels]
