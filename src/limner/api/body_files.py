@@ -33,8 +33,8 @@ def body(
     texture: bool = False,
     draw: str | Path | None = None,
     turntable: bool = False,
-    weights: str | Path | None = None,
-    anchor: float = 1.0,
+    weights: str | Path | None = "auto",
+    anchor: float = 0.3,
     licence: LicenceName = "any",
     progress: Progress | None = None,
 ) -> FilesReport:
@@ -58,8 +58,9 @@ def body(
         texture: give people of a glb their looks from the photo.
         draw: a folder for overlays, made if need be: a picture or a video for each input.
         turntable: there also a video of a walk round the people of each input.
-        weights: an HMR network whose prediction every fit starts from and stays near: a name of `limner weights list`,
-            the folder of a run, or an official file. None fits to the joints alone.
+        weights: an HMR network whose prediction every fit starts from and stays near: "auto" for the one that comes
+            with limner, a name of `limner weights list`, the folder of a run, or an official file. None fits to the
+            joints alone.
         anchor: how much the prediction counts in the fit; 0 starts from it and lets it go.
         licence: "commercial" refuses weights that are not known to allow commercial use.
         progress: called after every picture and frame.

@@ -53,7 +53,7 @@ class BodyOptions:
         world: put people into a world with a floor.
         lock_feet: nail feet down while they stand; asks for `world`.
         focal_px: of the camera; None for the picture's diagonal.
-        weights: an HMR network to start from; None fits to the joints alone.
+        weights: an HMR network to start from, "auto" for limner's own; None fits to the joints alone.
         anchor: how much its prediction counts in the fit.
         licence: what the weights must allow.
     """
@@ -65,8 +65,8 @@ class BodyOptions:
     world: bool = False
     lock_feet: bool = False
     focal_px: float | None = None
-    weights: str | Path | None = None
-    anchor: float = 1.0
+    weights: str | Path | None = "auto"
+    anchor: float = 0.3
     licence: LicenceName = "any"
 
     def __post_init__(self) -> None:

@@ -12,7 +12,7 @@ from jaxtyping import Float32, UInt8
 from numpy import ndarray
 
 from limner.api.inputs import Progress
-from limner.body import fit_keypoints
+from limner.body import BodyPredictor
 from limner.checks import FileProblem, InputError, NobodyFound
 from limner.media import open_video, read_image
 from limner.motion import Actor, resize_photo
@@ -183,7 +183,8 @@ def _clip(
     mask = seen.masks[photo_at]
     if mask is None:
         raise InputError(f"the photo of {name} shows nobody")
-    bodies = fit_keypoints(keypoints, photo.shape[:2], frame_rate=rate, body=body, valid=valid)
+    predictor = BodyPredictor.load(body)
+    bodies = predictor.fit_clip(keypoints, None, size_hw=photo.shape[:2], frame_rate=rate, valid=valid)
     alpha = refine_mask(photo, mask.astype(np.float32) / 255)
     row = slice(photo_at, photo_at + 1)
     return Clip(name, frames, bodies, seen.masks, photo, alpha, bodies[row], keypoints[row], photo_at)

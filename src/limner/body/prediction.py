@@ -8,6 +8,7 @@ Source: Kanazawa et al. 2018; the crop's size is the rule of akanazawa/hmr `demo
 from __future__ import annotations
 
 import math
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -24,8 +25,12 @@ from limner.pose import SKELETONS
 from limner.records import Bodies, Keypoints
 from limner.runtime import load_network
 from limner.types import LicenceName, RgbImage, RuntimeName
+from limner.weights import list_weights
 
 __all__ = ["HMRPredictor", "crop_round"]
+
+DEFAULT_WEIGHTS = "hmr-light"
+"""The network that comes with limner."""
 
 _SEEN = 0.2  # score above which a keypoint counts for the crop
 _HEAD_M = 0.89  # how far the head's top lies beyond the ears, as a share of the way from the neck to the ears
@@ -122,7 +127,9 @@ class HMRPredictor:
     ) -> Bodies:
         """Run the network on what was made of each person, and take the cameras to the picture."""
         side = self.model.config.input_size
-        parts = [np.stack(made[first : first + _BATCH]) for first in range(0, len(made), _BATCH)]
+        # Small layers gain nothing by batches, and alone a body does not hang on who else is in the picture.
+        batch = 1 if self.model.config.takes == "landmarks" else _BATCH
+        parts = [np.stack(made[first : first + batch]) for first in range(0, len(made), batch)]
         theta = np.concatenate([self._network(part)[0] for part in parts]).astype(np.float64)
         cameras = [_camera(row[:3], *place, side, size_hw) for row, place in zip(theta, places, strict=True)]
         rotvec = theta[:, 3:75].reshape(-1, 24, 3)
@@ -134,6 +141,14 @@ class HMRPredictor:
     def knows_shape(self, body: str) -> bool:
         """Tell whether the network's shape numbers are those of a body."""
         return (body == "free") == (self.model.body == "free")
+
+
+@cache
+def shipped_network() -> HMRPredictor | None:
+    """Return the network that comes with limner; None where its weights are not there."""
+    if DEFAULT_WEIGHTS not in {record.name for record in list_weights()}:
+        return None
+    return HMRPredictor.load(DEFAULT_WEIGHTS)
 
 
 def crop_round(keypoints: Keypoints, person_px: float) -> tuple[Float[ndarray, "2"], float]:

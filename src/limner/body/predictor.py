@@ -15,13 +15,13 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from limner.body import lie
-from limner.body.anchor import Anchor, anchor_of
+from limner.body.anchor import DEFAULT_ANCHOR, Anchor, anchor_of
 from limner.body.camera import pixels_from_picture, project_weak
 from limner.body.energy import State
 from limner.body.fitting import fit, fit_outline
 from limner.body.keypoint_rows import keypoint_rows
 from limner.body.observations import SPREAD, Observations, observe
-from limner.body.prediction import HMRPredictor
+from limner.body.prediction import HMRPredictor, shipped_network
 from limner.body.smoothing import gaps
 from limner.body.smpl import BodyData
 from limner.body.smpl_fast import FastSMPL
@@ -54,7 +54,7 @@ def fit_keypoints(
     valid: Bool[ndarray, "T"] | None = None,
     mask: Float[ndarray, "H W"] | None = None,
     prediction: Bodies | None = None,
-    anchor: float = 1.0,
+    anchor: float = DEFAULT_ANCHOR,
 ) -> Bodies:
     """Fit bodies to keypoints: every row by itself, or one person's whole clip at once.
 
@@ -102,7 +102,12 @@ def fit_keypoints(
     if rate is not None:
         return _bodies(fit(sparse_body, seen, anchor=held), size_hw, body)
     alone = [slice(row, row + 1) for row in range(len(seen))]
-    states = [fit(sparse_body, seen[row], anchor=None if held is None else held[row]) for row in alone]
+    # The rows are different people, of whom each has a shape of their own.
+    told = [None if prediction is None else prediction[row] for row in alone]
+    anchors = [
+        _anchor(one, anchor, seen[row], size_hw, sparse_body.num_betas) for one, row in zip(told, alone, strict=True)
+    ]
+    states = [fit(sparse_body, seen[row], anchor=held) for row, held in zip(alone, anchors, strict=True)]
     if mask is not None:
         states = [fit_outline(sparse_body, seen, states[0], load_body(body), mask)]
     parts = [_bodies(state, size_hw, body) for state in states]
@@ -215,7 +220,7 @@ class BodyPredictor:
         locator: Locator | None = None,
         *,
         network: HMRPredictor | None = None,
-        anchor: float = 1.0,
+        anchor: float = DEFAULT_ANCHOR,
         on_change: Callable[[FitChange], None] | None = None,
     ) -> None:
         self.body = body
@@ -230,8 +235,8 @@ class BodyPredictor:
         name: str = "free",
         *,
         locator: Locator | None = None,
-        weights: str | Path | None = None,
-        anchor: float = 1.0,
+        weights: str | Path | None = "auto",
+        anchor: float = DEFAULT_ANCHOR,
         licence: LicenceName = "any",
         on_change: Callable[[FitChange], None] | None = None,
     ) -> BodyPredictor:
@@ -240,8 +245,9 @@ class BodyPredictor:
         Args:
             name: the body to fit, "free" or "smpl:PATH".
             locator: who finds people; None loads the default one when it is first needed.
-            weights: an HMR network whose prediction the fit starts from and stays near: a name of `limner weights
-                list`, a run's folder, or an official file. None fits to the keypoints alone.
+            weights: an HMR network whose prediction the fit starts from and stays near: "auto" for the one that comes
+                with limner, a name of `limner weights list`, a run's folder, or an official file. None fits to the
+                keypoints alone.
             anchor: how much the prediction counts in the fit; 0 starts from it and lets it go.
             licence: commercial refuses weights that are not known to allow commercial use.
             on_change: called after every fit of a prediction with what the fit made of it.
@@ -251,7 +257,10 @@ class BodyPredictor:
             FileProblem: there is no such file.
         """
         load_body(name)
-        network = None if weights is None else HMRPredictor.load(weights, licence=licence)
+        if weights is None:
+            network = None
+        else:
+            network = shipped_network() if weights == "auto" else HMRPredictor.load(weights, licence=licence)
         return cls(name, locator, network=network, anchor=anchor, on_change=on_change)
 
     @property
@@ -313,7 +322,7 @@ class BodyPredictor:
     def fit_clip(
         self,
         keypoints: Keypoints,
-        frames: Iterable[RgbImage],
+        frames: Iterable[RgbImage] | None,
         *,
         size_hw: tuple[int, int],
         frame_rate: float | Fraction,
@@ -323,7 +332,7 @@ class BodyPredictor:
 
         Args:
             keypoints: a row for each frame.
-            frames: RGB pictures, in order; read only where there is a network.
+            frames: RGB pictures, in order; read only where a network needs them. None leaves such a network out.
             size_hw: of the pictures.
             frame_rate: frames a second.
             valid: frames that show the person.
@@ -336,7 +345,7 @@ class BodyPredictor:
         looks: list[Bodies | None] = []
         if network is not None and network.lifts(keypoints):
             looks = [self._lift_one(keypoints[[row]], size_hw) if valid[row] else None for row in range(len(keypoints))]
-        elif network is not None:
+        elif network is not None and frames is not None:
             for row, image in zip(range(len(keypoints)), frames, strict=False):
                 looks.append(self._look_at_one(image, keypoints[[row]]) if valid[row] else None)
             if len(looks) < len(keypoints):

@@ -100,10 +100,13 @@ def body(
     bones: Annotated[BoneNames, typer.Option(help="How the joints of glb and bvh are called.")] = "mixamo",
     texture: Annotated[bool, typer.Option("--texture", help="Give people of a glb their looks.")] = False,
     weights: Annotated[
-        str | None,
-        typer.Option(help="An HMR network to start from: imported weights, a run's folder, an official file."),
-    ] = None,
-    anchor: Annotated[float, typer.Option(min=0, help="How much its prediction counts in the fit.")] = 1.0,
+        str,
+        typer.Option(
+            help="An HMR network to start from: limner's own (auto), imported weights, a run's folder, an official "
+            "file; none fits to the joints alone."
+        ),
+    ] = "auto",
+    anchor: Annotated[float, typer.Option(min=0, help="How much its prediction counts in the fit.")] = 0.3,
     licence: Licence = "any",
     draw: Draw = None,
     turntable: Annotated[bool, typer.Option("--turntable", help="Draw a walk round the people, too.")] = False,
@@ -132,7 +135,7 @@ def body(
             texture=texture,
             draw=draw,
             turntable=turntable,
-            weights=weights,
+            weights=None if weights == "none" else weights,
             anchor=anchor,
             licence=licence,
             progress=progress,

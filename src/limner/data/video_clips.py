@@ -22,7 +22,7 @@ import numpy as np
 from jaxtyping import UInt8
 from numpy import ndarray
 
-from limner.body import fit_keypoints
+from limner.body import BodyPredictor
 from limner.checks import FileProblem, InputError
 from limner.data.motion_clips import MotionClip
 from limner.media import Video, open_video, write_image, written_beside
@@ -202,7 +202,8 @@ def _keep_person(video: Video, seen: _Seen, folder: Path, options: PrepareOption
     pictures = list(_kept_frames(video, seen, options))
     clip, valid = Keypoints.of_clip(seen.track)
     size_hw = pictures[0][1].shape[:2]
-    bodies = fit_keypoints(clip, size_hw, frame_rate=video.frame_rate, body=options.body, valid=valid)
+    predictor = BodyPredictor.load(options.body)
+    bodies = predictor.fit_clip(clip, None, size_hw=size_hw, frame_rate=video.frame_rate, valid=valid)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".person-") as name:
         beside = Path(name) / "person"
         beside.mkdir()

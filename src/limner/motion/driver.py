@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeAlias
 
-from limner.body import fit_keypoints
+from limner.body import BodyPredictor
 from limner.checks import InputError, NobodyFound
 from limner.media import motion_kind, open_video, read_keypoints, read_motion, resample_motion
 from limner.people import track_person
@@ -90,7 +90,8 @@ def _from_keypoints(
     valid = (keypoints.score > 0).any(axis=1)
     if not valid.any():
         raise NobodyFound(f"none of the keypoints in {path} has a score above zero")
-    bodies = fit_keypoints(keypoints, _extent(keypoints), frame_rate=rate, body=body, valid=valid)
+    predictor = BodyPredictor.load(body)
+    bodies = predictor.fit_clip(keypoints, None, size_hw=_extent(keypoints), frame_rate=rate, valid=valid)
     return Driver(bodies, rate, None, int((~valid).sum()))
 
 
@@ -115,7 +116,8 @@ def _from_video(
     if all(found is None for found in track):
         raise NobodyFound(f"nobody was found in the {len(track)} frames of {path}; give a video that shows a person")
     clip, valid = Keypoints.of_clip(track)
-    bodies = fit_keypoints(clip, video.size_hw, frame_rate=video.frame_rate, body=body, valid=valid)
+    predictor = BodyPredictor.load(body)
+    bodies = predictor.fit_clip(clip, None, size_hw=video.size_hw, frame_rate=video.frame_rate, valid=valid)
     sound = path if video.has_sound and not seconds[0] else None
     return Driver(bodies, video.frame_rate, sound, int((~valid).sum()))
 
