@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 from limner import api
-from limner.body import HMR, FastSMPL, fit_keypoints, load_body
+from limner.body import HMR, BodyPredictor, FastSMPL, load_body
 from limner.pose import SKELETONS
 from limner.records import Keypoints
 from limner.runtime import load_network
@@ -88,9 +88,10 @@ def main() -> None:
     parser.add_argument("--no-network", action="store_true")
     options = parser.parse_args()
     held = options.no_network or time_network(options.rounds)
-    keypoints = walking(options.frames)
-    fit_keypoints(keypoints[:8], SIZE_HW, frame_rate=RATE)
-    took_s = time_once(f"fitting {options.frames} frames", lambda: fit_keypoints(keypoints, SIZE_HW, frame_rate=RATE))
+    keypoints, predictor = walking(options.frames), BodyPredictor.load()
+    clip = {"size_hw": SIZE_HW, "frame_rate": RATE, "valid": np.ones(options.frames, bool)}
+    predictor.fit_clip(keypoints[:8], None, **{**clip, "valid": np.ones(8, bool)})
+    took_s = time_once(f"fitting {options.frames} frames", lambda: predictor.fit_clip(keypoints, None, **clip))
     held &= took_s * 200 / options.frames < FIT_MUST_S
     if options.video is not None:
         with tempfile.TemporaryDirectory() as folder:
