@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy.spatial.transform import Rotation
 
 from limner.body import (
     HMR,
@@ -29,8 +30,10 @@ from limner.body import (
     plain_theta,
     project_weak,
 )
+from limner.body.prediction import DEFAULT_WEIGHTS, shipped_network
 from limner.body.spin import SPIN_CONFIG
 from limner.checks import FileProblem, InputError, NobodyFound, WeightsError
+from limner.metrics import pa_mpjpe
 from limner.records import Bodies, Keypoints
 from limner.runtime import load_network
 from limner.weights import weight_record
@@ -244,3 +247,53 @@ def test_a_runs_best_weights_are_loaded_with_its_table(tmp_path) -> None:
     save_file(state, tmp_path / "other.safetensors")
     with pytest.raises(WeightsError, match="not written by limner train body"):
         load_hmr_model(tmp_path / "other.safetensors")
+
+
+# -- the network that comes with limner ------------------------------------------------------------------------------
+
+
+def lifted(rotvec: np.ndarray, betas: np.ndarray) -> Keypoints:
+    """What a faultless pose network would say of a body."""
+    data = load_body()
+    vertices = FastSMPL(data)(betas[None].astype(np.float32), rotvec[None].astype(np.float32))[0][0]
+    points = (data.keypoint_regressors["blazepose33"] @ vertices).astype(np.float32)
+    xy = pixels_from_picture(project_weak(points, np.float32([0.7, 0.1, 0.5])), SIZE_HW)
+    return Keypoints(xy[None], np.ones((1, 33)), "blazepose33", (points - points[[23, 24]].mean(0))[None])
+
+
+def test_the_shipped_network_sees_how_a_body_stands(person) -> None:
+    network, rotvec = shipped_network(), person[0].rotvec[0].copy()
+    assert network is not None and weight_record(DEFAULT_WEIGHTS).commercial == "yes"
+    for turn in (0.0, 1.2, 2.6, -2.0):
+        rotvec[0] = (Rotation.from_rotvec((np.pi, 0, 0)) * Rotation.from_rotvec((0, turn, 0))).as_rotvec()
+        found = network.lift(lifted(rotvec, np.zeros(10)), SIZE_HW)
+        gap = Rotation.from_rotvec(rotvec).inv() * Rotation.from_rotvec(found.rotvec[0])
+        assert gap.magnitude()[0] < np.radians(25)
+        truth, mean, guess = (
+            FastSMPL(load_body())(np.zeros((1, 10), np.float32), pose[None].astype(np.float32))[1]
+            for pose in (rotvec, np.zeros((24, 3)), found.rotvec[0])
+        )
+        assert pa_mpjpe(guess, truth)[0] < 0.75 * pa_mpjpe(mean, truth)[0]
+
+
+def test_predictors_start_from_the_shipped_network_unless_told_otherwise(person) -> None:
+    keypoints = lifted(person[0].rotvec[0], np.zeros(10))
+    own = BodyPredictor.load().look(np.zeros((*SIZE_HW, 3), np.uint8), keypoints)
+    assert own is not None and len(own) == 1
+    assert BodyPredictor.load(weights=None).look(np.zeros((*SIZE_HW, 3), np.uint8), keypoints) is None
+    # Keypoints of another skeleton need the picture; without it the fit goes by them alone.
+    options = {"size_hw": SIZE_HW, "frame_rate": 10, "valid": np.ones(1, bool)}
+    found, bare = (BodyPredictor.load(weights=w).fit_clip(person[1], None, **options) for w in ("auto", None))
+    np.testing.assert_array_equal(found.rotvec, bare.rotvec)
+
+
+def test_people_of_one_picture_are_held_near_shapes_of_their_own(person) -> None:
+    bodies, keypoints = person
+    thin, stout = (replace(bodies, betas=np.full((1, 10), value)) for value in (-1.5, 1.5))
+    both = Bodies(*(np.concatenate([getattr(one, name) for one in (thin, stout)]) for name in
+                    ("rotvec", "betas", "weak_camera")), SIZE_HW)  # fmt: skip
+    twice = Keypoints(np.repeat(keypoints.xy, 2, 0), np.repeat(keypoints.score, 2, 0), keypoints.skeleton)
+    together = fit_keypoints(twice, SIZE_HW, prediction=both, anchor=3)
+    alone = fit_keypoints(keypoints, SIZE_HW, prediction=thin, anchor=3)
+    np.testing.assert_allclose(together.betas[0], alone.betas[0], atol=1e-6)
+    assert together.betas[0, 0] < together.betas[1, 0]
