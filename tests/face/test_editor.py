@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 import torch
 
 from limner.checks import InputError, ShapeError, WeightsError
 from limner.face import FaceEditor, FaceTask, Latent, check_task
+from limner.media import read_image
 from tests.face.tiny import tiny_checkpoint, tiny_psp
 
 
@@ -201,12 +203,19 @@ def test_what_no_task_can_use_is_refused(editor, face):
         FaceEditor.load("default", blend_side=16)
 
 
-def test_default_weights_that_are_not_there_are_a_sentence():
-    from limner.weights import list_weights
+def test_the_packages_own_weights_give_a_face(shared_data):
+    editor = FaceEditor.load(threads=1)
+    face = read_image(shared_data / "ffhq128" / "images" / "04300.jpg")
+    result = editor.run(face, scored=False)[0]
+    assert editor.side == 64 and editor.task == "invert" and result.image.shape == (64, 64, 3)
+    small = cv2.resize(face, (64, 64), interpolation=cv2.INTER_AREA).astype(float)
+    other = editor.decode(editor.random_styles(1))[0].astype(float)
+    assert np.abs(result.image - small).mean() < 0.7 * np.abs(other - small).mean()
+    with pytest.raises(WeightsError, match="do not allow commercial use"):
+        FaceEditor.load("default", licence="commercial")
 
-    if not any(record.name == "face-default-64" for record in list_weights()):
-        with pytest.raises(WeightsError, match="no face weights come with limner: give --weights"):
-            FaceEditor.load()
+
+def test_weights_that_are_not_there_are_a_sentence():
     with pytest.raises(WeightsError, match=r"import psp-ffhq-inversion psp_ffhq_encode\.pt"):
         FaceEditor.load("psp-ffhq-inversion")
     with pytest.raises(WeightsError, match="no face weights are called 'nothing'"):
