@@ -360,7 +360,7 @@ def test_bad_videos(name: str, do: Run, bad_motions: dict[str, Path], tmp_path: 
         ("mix", ("{me}", "--style", "{nothing}"), "nothing"),
         ("edit", ("{me}", "--direction", "{nothing}"), "nothing"),
         ("edit", ("{me}", "--direction", "{evil}"), "evil.pkl"),
-        ("sketch", ("{me}",), "sketch needs a network that sees 1 channels"),
+        ("sketch", ("{me}",), "sketch needs a network that sees 1 channel,"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
 )

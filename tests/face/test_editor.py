@@ -183,7 +183,7 @@ def test_label_maps_with_unknown_classes_are_refused(rng):
 
 
 def test_what_no_task_can_use_is_refused(editor, face):
-    with pytest.raises(InputError, match="sketch needs a network that sees 1 channels, and these weights see 3"):
+    with pytest.raises(InputError, match="sketch needs a network that sees 1 channel, and these see 3"):
         editor.sketch(face)
     with pytest.raises(InputError, match="give a mask"):
         editor.run(face, FaceTask("inpaint"))

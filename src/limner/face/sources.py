@@ -85,7 +85,10 @@ def check_channels(task: str, channels: int) -> None:
         raise InputError(f"no face task is called {task!r}; there are {', '.join(CHANNELS)}")
     if task != "segments" and channels not in CHANNELS[task]:
         wanted = " or ".join(str(number) for number in CHANNELS[task])
-        raise InputError(f"{task} needs a network that sees {wanted} channels, and these weights see {channels}")
+        raise InputError(
+            f"{task} needs a network that sees {wanted} channel{'s' * (wanted != '1')}, and these see {channels}: take "
+            "weights that were trained for it"
+        )
 
 
 def _flat_labels(image: ndarray) -> UInt8[ndarray, "H W"]:
