@@ -35,12 +35,13 @@ _LINES = 2
 
 
 @intrinsic
-def finish(typing, source, target, gain, bias, slope, residual):
-    """Finish eight channels of a pixel."""
-    signature = types.void(*[types.int64] * 6)
+def finish(typing, source, target, affine, residual):
+    """Finish eight channels of a pixel; `affine` holds the places of their gain, bias and slope."""
+    signature = types.void(types.int64, types.int64, types.UniTuple(types.int64, 3), types.int64)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        source, target, *addresses = arguments
+        source, target, affine, residual = arguments
+        addresses = [*cgutils.unpack_tuple(builder, affine), residual]
         value = load(builder, float_pointer(builder, source), INT(0))
         store(builder, Finish(builder, addresses)(value, INT(0)), float_pointer(builder, target), INT(0))
         return context.get_dummy_value()
@@ -60,7 +61,7 @@ def add_maps(row: Any, start: int, stop: int) -> None:
             more = r + j // row.stride * row.r_j if row.r else 0
             for c in range(0, 4 * row.outputs, _STEP):
                 add = more + c if more else 0
-                finish(x + j * row.x_j + c, y + j * row.y_j + c, gain + c, bias + c, row.slope + c, add)
+                finish(x + j * row.x_j + c, y + j * row.y_j + c, (gain + c, bias + c, row.slope + c), add)
 
 
 @intrinsic

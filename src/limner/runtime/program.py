@@ -232,7 +232,7 @@ def _pack(row: Any, table: int, packed: int, here: int) -> None:
         for _ in range(high):
             for c in range(0, run, 4 * LANES):
                 if gain:
-                    finish(at + c, to, gain + c, bias + c, slope + c, 0)
+                    finish(at + c, to, (gain + c, bias + c, slope + c), 0)
                 else:
                     copy(at + c, to)
                 to += step
