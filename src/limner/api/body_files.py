@@ -43,8 +43,7 @@ def body(
     Args:
         inputs: pictures, folders and videos.
         output: a file: .npz (everybody in all inputs), .glb (everybody in one), .bvh (one person in one), .obj or .ply
-            (one person in one picture). Or a folder, new or empty, for any of these; docs/commands.md says what is in
-            them.
+            (one person in one picture). Or a folder, new or empty, for any of these; see docs/commands.md.
         person: which person, 0 the largest; None takes everybody, and numbers them through a video. A file that holds
             one person takes the largest.
         body: "free", or "smpl:PATH".

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -346,7 +347,7 @@ class BodyPredictor:
         if network is not None and network.lifts(keypoints):
             looks = [self._lift_one(keypoints[[row]], size_hw) if valid[row] else None for row in range(len(keypoints))]
         elif network is not None and frames is not None:
-            for row, image in zip(range(len(keypoints)), frames, strict=False):
+            for row, image in enumerate(islice(frames, len(keypoints))):
                 looks.append(self._look_at_one(image, keypoints[[row]]) if valid[row] else None)
             if len(looks) < len(keypoints):
                 raise InputError(f"{len(looks)} pictures came for keypoints of {len(keypoints)} frames")

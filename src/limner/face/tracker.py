@@ -120,7 +120,8 @@ def _smoothed(held: list[tuple[int, RgbImage, Mesh | None]], place: int, mesh: M
     reach = int(np.ceil(2 * smooth))
     sides = [_unbroken(mesh, [held[index][2] for index in indices]) for indices in _around(place, len(held), reach)]
     # As many on both sides: with more on one, a moving face would be drawn to where it was or will be.
-    pairs = list(zip(*sides, strict=False))
+    shorter = min(len(side) for side in sides)
+    pairs = list(zip(*(side[:shorter] for side in sides), strict=True))
     weights = [float(np.exp(-(step**2) / (2 * smooth**2))) for step in range(1, len(pairs) + 1)]
     total = mesh.points.astype(np.float64)
     for weight, (before, after) in zip(weights, pairs, strict=True):

@@ -131,7 +131,8 @@ class PeopleTracker:
         for place, sighting in enumerate(found):
             track = known.get(place) or self._new_track(sighting)
             track.last, track.missed = sighting, 0
-            for frame, seen in zip(reversed(waiting), histories.get(place, [sighting]), strict=False):
+            history = histories.get(place, [sighting])
+            for frame, seen in zip(waiting[::-1][: len(history)], history, strict=True):
                 frame.people[track.number] = seen.keypoints
             known[place] = track
         self._forget({track.number for track in known.values()}, last)
