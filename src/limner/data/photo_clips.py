@@ -75,7 +75,11 @@ def _keep_photo(photo: RgbImage, kept: Path, body: str, locator: Locator) -> Non
     try:
         people = locator.locate(photo)
         alpha = refine_mask(photo, locator.mask(photo, people, 0)) if len(people) else None
-        found = None if alpha is None else BodyPredictor.load(body, locator=locator).predict(photo, people, mask=alpha)
+        found = (
+            None
+            if alpha is None
+            else BodyPredictor.load(body, locator=locator, anchor=0.0).predict(photo, people, mask=alpha)
+        )
     except NobodyFound:
         alpha, found = None, None
     if alpha is None or found is None:

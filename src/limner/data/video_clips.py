@@ -202,7 +202,7 @@ def _keep_person(video: Video, seen: _Seen, folder: Path, options: PrepareOption
     pictures = list(_kept_frames(video, seen, options))
     clip, valid = Keypoints.of_clip(seen.track)
     size_hw = pictures[0][1].shape[:2]
-    predictor = BodyPredictor.load(options.body)
+    predictor = BodyPredictor.load(options.body, anchor=0.0)
     bodies = predictor.fit_clip(clip, None, size_hw=size_hw, frame_rate=video.frame_rate, valid=valid)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".person-") as name:
         beside = Path(name) / "person"

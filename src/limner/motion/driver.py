@@ -90,7 +90,7 @@ def _from_keypoints(
     valid = (keypoints.score > 0).any(axis=1)
     if not valid.any():
         raise NobodyFound(f"none of the keypoints in {path} has a score above zero")
-    predictor = BodyPredictor.load(body)
+    predictor = BodyPredictor.load(body, anchor=0.0)
     bodies = predictor.fit_clip(keypoints, None, size_hw=_extent(keypoints), frame_rate=rate, valid=valid)
     return Driver(bodies, rate, None, int((~valid).sum()))
 
@@ -116,7 +116,7 @@ def _from_video(
     if all(found is None for found in track):
         raise NobodyFound(f"nobody was found in the {len(track)} frames of {path}; give a video that shows a person")
     clip, valid = Keypoints.of_clip(track)
-    predictor = BodyPredictor.load(body)
+    predictor = BodyPredictor.load(body, anchor=0.0)
     bodies = predictor.fit_clip(clip, None, size_hw=video.size_hw, frame_rate=video.frame_rate, valid=valid)
     sound = path if video.has_sound and not seconds[0] else None
     return Driver(bodies, video.frame_rate, sound, int((~valid).sum()))
