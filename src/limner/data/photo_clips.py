@@ -25,7 +25,7 @@ from limner.types import RgbImage
 Progress = Callable[[int, int | None, str], None]
 
 _BODIES = "bodies.npz"
-_VERSION = 1  # raised when what is kept changes its meaning
+_VERSION = 2  # raised when what is kept changes its meaning
 
 
 def read_photos(

@@ -38,7 +38,7 @@ LOST_S = 1.0
 FEWEST_FRAMES = 6
 _SURE = 0.4  # score of a landmark that is seen
 _ANKLES, _HEAD_AND_HIPS = (27, 28), (0, 11, 12, 23, 24)  # of blazepose33: nose, shoulders, hips
-_VERSION = 2  # raised when what is kept changes its meaning
+_VERSION = 3  # raised when what is kept changes its meaning
 _DONE, _BODIES = "done.json", "bodies.npz"
 
 
