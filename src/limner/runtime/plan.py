@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import singledispatchmethod
-from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -44,7 +43,7 @@ from limner.runtime.program import (
     POOL,
     TABLE,
     WINOGRAD,
-    run,
+    run_program,
 )
 from limner.runtime.winograd import DOWN, SAME, SMALL, TILES, UP, transform_panels
 
@@ -126,18 +125,7 @@ class Plan:
 
     def __call__(self) -> tuple[Float32[ndarray, "N C H W"], ...]:
         """Run the program; return copies of the outputs."""
-        meeting = np.zeros(1, np.int64)
-        parts = range(1, self._threads)
-        others = [Thread(target=run, args=(self._program, self._space, p, self._threads, meeting)) for p in parts]
-        try:
-            for other in others:
-                other.start()
-            run(self._program, self._space, 0, self._threads, meeting)
-        finally:
-            # After an interruption nobody may wait for who never came.
-            meeting[0] = np.iinfo(np.int64).max // 2
-            for other in others:
-                other.join()
+        run_program(self._program, self._space)
         return tuple(self._result(names) for names in self._outputs)
 
     def _result(self, names: Sequence[str]) -> Float32[ndarray, "..."]:
@@ -345,19 +333,12 @@ class Plan:
         grid = [fields["rows"] + 1, fields["columns"] + 1] if form == UP else [fields["height"], fields["width"]]
         if form == UP:  # it begins a pixel before the map
             fields["y"] -= fields["y_i"] + fields["y_j"]
-        span, places = _SPANS[form], TILES[form].places ** 2
-        tiles = _count_tiles(self._count, grid, span)
-        channels = fields["inputs"] + fields["outputs"]
-        block = _TILES_OF_NARROW if channels < _BROAD else _TILES_OF_BROAD
-        # Six tiles are multiplied at once, and every thread is to have a block.
-        block = min(block, -(-tiles // (6 * self._threads)) * 6)
-        self._space_size = max(self._space_size, places * (block * channels + 2 * APART))
+        blocks, size = tiling(form, self._count, grid, fields["inputs"] + fields["outputs"], self._threads)
+        self._space_size = max(self._space_size, size)
         steps = {"x_step": 2 if form == DOWN else 1, "y_step": 2 if form == UP else 1}
-        shift = {"shift": 1 if form == UP else layer.padding, "rows": grid[0], "columns": grid[1]}
-        blocks = {"kind": WINOGRAD, "form": form, "span": span, "places": places}
-        blocks |= {"tiles": block, "units": -(-tiles // block)}
+        steps["shift"] = 1 if form == UP else layer.padding
         scale = self._vector("scale", layer.scale, 1.0, fields["inputs"])
-        return {**fields, **blocks, **steps, **shift, **scale, **self._panels(layer, fields["inputs"], form)}
+        return {**fields, **blocks, **steps, **scale, **self._panels(layer, fields["inputs"], form)}
 
     def _untiled(self, layer: Convolution, fields: dict[str, Any]) -> dict[str, Any]:
         """The row of a convolution by pixels."""
@@ -408,6 +389,20 @@ class Plan:
         wide, narrow = self._weights[key]
         fields = {"wide": wide.ctypes.data, "wide_panels": wide.shape[1]}
         return {**fields, "narrow": narrow.ctypes.data if narrow.size else 0}
+
+
+def tiling(form: int, count: int, grid_hw: Sequence[int], channels: int, threads: int) -> tuple[dict[str, int], int]:
+    """Return a row's fields of tiles over `count` grids, and the floats of scratch memory that each thread needs.
+
+    The channels are those read and those written together; see `winograd` for forms.
+    """
+    span, places = _SPANS[form], TILES[form].places ** 2
+    tiles = _count_tiles(count, grid_hw, span)
+    block = _TILES_OF_NARROW if channels < _BROAD else _TILES_OF_BROAD
+    # Six tiles are multiplied at once, and every thread is to have a block.
+    block = min(block, -(-tiles // (6 * threads)) * 6)
+    fields = {"kind": WINOGRAD, "form": form, "span": span, "places": places, "rows": grid_hw[0], "columns": grid_hw[1]}
+    return {**fields, "tiles": block, "units": -(-tiles // block)}, places * (block * channels + 2 * APART)
 
 
 def _form(layer: Convolution, source: Map, size_hw: Sequence[int]) -> int | None:

@@ -8,9 +8,11 @@ line to line, pixel to pixel. Several threads share every layer and meet after i
 from __future__ import annotations
 
 import os
+from threading import Thread
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float32
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -54,6 +56,21 @@ TABLE = 3 * BLOCK  # addresses of a block
 APART = (
     16  # floats between what is made for one place of a tile and for the next, lest all fall on the same cache lines
 )
+
+
+def run_program(program: ndarray, space: Float32[ndarray, "P n"]) -> None:
+    """Run a program of `LAYER` rows with as many threads as there are rows of scratch memory; see `run`."""
+    meeting, count = np.zeros(1, np.int64), len(space)
+    others = [Thread(target=run, args=(program, space, part, count, meeting)) for part in range(1, count)]
+    try:
+        for other in others:
+            other.start()
+        run(program, space, 0, count, meeting)
+    finally:
+        # After an interruption nobody may wait for who never came.
+        meeting[0] = np.iinfo(np.int64).max // 2
+        for other in others:
+            other.join()
 
 
 @compiled
