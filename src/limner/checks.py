@@ -4,7 +4,8 @@ Every error carries one sentence that says what was wrong, what was given and wh
 sentence and nothing else. Each type is also the built-in error that a caller would expect.
 """
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,21 @@ def check_shape(array: Any, name: str, shape: Sequence[int | str]) -> None:
     if not fits:
         expected = "(" + ", ".join(str(n) for n in shape) + ")"
         raise ShapeError(f"{name} must have shape {expected}, got {actual}", expected=expected, actual=actual)
+
+
+def name_hint(name: str, known: Collection[str]) -> str:
+    """Return the end of a message that refuses `name`: the nearest of `known`, or all of them."""
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
+
+
+def check_known(name: str, known: Collection[str], what: str) -> None:
+    """Raise `InputError` unless `name` is one of `known`; the message offers the nearest one.
+
+    `what` stands before the name in the message, as in "pose network is".
+    """
+    if name not in known:
+        raise InputError(f"no {what} called {name!r}; {name_hint(name, known)}")
 
 
 def check_file(path: str | Path, what: str) -> Path:

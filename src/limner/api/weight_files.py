@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from importlib import import_module
 from pathlib import Path
 
-from limner.checks import InputError
+from limner.checks import check_known
 from limner.types import PrecisionName
 from limner.weights import WeightRecord
 
@@ -27,12 +26,7 @@ def import_weights(name: str, path: str | Path, *, precision: PrecisionName = "f
         FileProblem: there is no such file, or the weights folder cannot be written.
         WeightsError: the file is damaged, holds code, or belongs to another network.
     """
-    known: list[str] = []
-    for room in ROOMS:
-        home = import_module(room)
-        if name in home.PUBLISHED:
-            return home.import_weights(name, path, precision=precision)
-        known += home.PUBLISHED
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
-    raise InputError(f"no published weights are called {name!r}; {hint}")
+    homes = {known: home for home in map(import_module, ROOMS) for known in home.PUBLISHED}
+    check_known(name, homes, "published weights are")
+    kept: WeightRecord = homes[name].import_weights(name, path, precision=precision)
+    return kept

@@ -5,23 +5,23 @@ Nothing but tensors and JSON is read.
 
 from __future__ import annotations
 
-import difflib
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal
 
 from limner.body.hmr import HMR, HMR_NETWORKS, HMRConfig
 from limner.body.spin import SPIN
-from limner.checks import FileProblem, InputError, WeightsError
+from limner.checks import FileProblem, WeightsError, check_known, name_hint
 from limner.types import LicenceName, PrecisionName
 from limner.weights import (
     WeightRecord,
     check_licence,
+    check_precision,
     file_path,
     list_weights,
+    read_facts,
     save_weights,
     weight_record,
     weights_folder,
@@ -112,9 +112,7 @@ def load_hmr_model(source: str | Path, *, licence: LicenceName = "any") -> HMRMo
     if path.exists():
         return _of_official_file(path, licence)
     known = [*_own(), *PUBLISHED]
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
-    raise WeightsError(f"no HMR weights are called {name!r}, and no run or file lies there; {hint}")
+    raise WeightsError(f"no HMR weights are called {name!r}, and no run or file lies there; {name_hint(name, known)}")
 
 
 def import_weights(name: str, path: str | Path, *, precision: PrecisionName = "fp32") -> WeightRecord:
@@ -130,10 +128,8 @@ def import_weights(name: str, path: str | Path, *, precision: PrecisionName = "f
         FileProblem: there is no such file, or the weights folder cannot be written.
         WeightsError: the file is damaged, holds code, or belongs to another network.
     """
-    if precision not in get_args(PrecisionName):
-        raise InputError(f"precision must be fp32 or fp16, got {precision!r}")
-    if name not in PUBLISHED:
-        raise InputError(f"no published HMR weights are called {name!r}; known are {', '.join(PUBLISHED)}")
+    check_precision(precision)
+    check_known(name, PUBLISHED, "published HMR weights are")
     network = PUBLISHED[name].build()
     network.load_official(path)
     return save_weights(_record(name), network.state_dict(), weights_folder(), precision=precision)
@@ -187,7 +183,7 @@ def _of_official_file(path: Path, licence: LicenceName) -> HMRModel:
 
 
 def _of_limner(name: str, file: Path) -> HMRModel:
-    facts = _facts(file)
+    facts = read_facts(file)
     if facts.get("network") not in HMR_NETWORKS:
         raise WeightsError(f"the weights {name} do not say which HMR network they belong to")
     config = HMR_NETWORKS[facts["network"]]
@@ -199,7 +195,7 @@ def _of_run(path: Path) -> HMRModel:
     if not found or not found[0].exists():
         raise FileProblem(f"no {_BEST[0]} lies in {path}: it is no run of limner train body, or was not judged yet")
     file = found[0]
-    config = _facts(file).get("config")
+    config = read_facts(file).get("config")
     try:
         section = config["network"]  # type: ignore[index]
         table = HMR_NETWORKS[section["name"]]
@@ -210,17 +206,6 @@ def _of_run(path: Path) -> HMRModel:
     except (KeyError, TypeError, ValueError) as error:
         raise WeightsError(f"{file} was not written by limner train body: its configuration lacks {error}") from None
     return _loaded(str(path), HMR(table), file, "free" if body == "free" else "smpl")
-
-
-def _facts(file: Path) -> Mapping[str, Any]:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(file, framework="pt") as opened:
-            facts = json.loads((opened.metadata() or {}).get("limner", "{}"))
-    except (SafetensorError, OSError, ValueError) as error:
-        raise WeightsError(f"{file} is no safetensors file that can be read: it is truncated or damaged") from error
-    return facts if isinstance(facts, Mapping) else {}
 
 
 def _loaded(name: str, network: HMR | SPIN, file: Path, body: Literal["free", "smpl"]) -> HMRModel:

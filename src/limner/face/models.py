@@ -5,7 +5,6 @@ Nothing but tensors and JSON is read.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ from limner.face.published import PUBLISHED, generator_content
 from limner.face.sources import FaceTaskName
 from limner.face.stylegan2 import Generator, load_generator
 from limner.types import LicenceName
-from limner.weights import check_licence, file_path, list_weights, read_content, weight_record
+from limner.weights import check_licence, file_path, list_weights, read_content, read_facts, weight_record
 
 DEFAULT = "face-default-64"
 """The weights that the name `default` stands for, where they are there."""
@@ -99,7 +98,7 @@ def load_any_generator(source: str | Path, *, licence: LicenceName = "any") -> t
     if any(record.name == name for record in list_weights()):
         check_licence(weight_record(name), licence)
         path = file_path(name)
-        if _facts(path).get("psp") is None:
+        if read_facts(path).get("psp") is None:
             return load_generator(generator_content(path))
     elif not path.exists():
         raise WeightsError(f"no generator is called {name!r}, and no file lies there: see limner weights list")
@@ -135,7 +134,7 @@ def _unknown(name: str) -> str:
 
 
 def _loaded(name: str, path: Path) -> FaceModel:
-    content, facts = read_content(path), _facts(path)
+    content, facts = read_content(path), read_facts(path)
     if not isinstance(content, Mapping):
         raise WeightsError(f"{path} holds no pixel2style2pixel network")
     if "state_dict" not in content:
@@ -160,20 +159,6 @@ def _options(facts: Mapping[str, Any]) -> dict[str, Any]:
         "input_side": config["loss"]["side"],
         "dataset_type": config["task"],
     }
-
-
-def _facts(path: Path) -> dict[str, Any]:
-    """What a safetensors file of limner's says beside its tensors; nothing for other files."""
-    if path.suffix != ".safetensors":
-        return {}
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="pt") as opened:
-            facts = json.loads((opened.metadata() or {}).get("limner", "{}"))
-    except (SafetensorError, OSError, ValueError) as error:
-        raise WeightsError(f"{path} is no safetensors file that can be read: it is truncated or damaged") from error
-    return facts if isinstance(facts, dict) else {}
 
 
 def _holds_encoder(path: Path) -> bool:

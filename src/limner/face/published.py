@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias
 
 from torch import Tensor
 
-from limner.checks import InputError, WeightsError
+from limner.checks import WeightsError, check_known
 from limner.face.arcface import ir_101, ir_se50
 from limner.face.cascade import read_mtcnn
 from limner.face.nvidia import read_generator
 from limner.face.psp import load_psp
 from limner.face.sources import FaceTaskName
 from limner.types import PrecisionName
-from limner.weights import WeightRecord, read_content, save_weights, weights_folder
+from limner.weights import WeightRecord, check_precision, read_content, save_weights, weights_folder
 
 FaceKind: TypeAlias = Literal["psp", "generator", "ir-se50", "ir-101", "mtcnn"]
 """What a file of face weights is: an encoder with its generator, a generator, a recogniser, or a detector."""
@@ -101,8 +100,7 @@ def import_weights(name: str, path: str | Path, *, precision: PrecisionName = "f
         FileProblem: there is no such file, or the weights folder cannot be written.
         WeightsError: the file is damaged, holds code, or belongs to another network; the message names it.
     """
-    if precision not in get_args(PrecisionName):
-        raise InputError(f"precision must be fp32 or fp16, got {precision!r}")
+    check_precision(precision)
     known = published_face(name)
     _check_file_name(name, Path(path))
     state, facts, side = _READERS[known.kind](path)
@@ -117,10 +115,7 @@ def published_face(name: str) -> PublishedFace:
     Raises:
         InputError: there are no such weights; the message offers the nearest name.
     """
-    if name not in PUBLISHED:
-        near = difflib.get_close_matches(name, PUBLISHED, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(PUBLISHED)}"
-        raise InputError(f"no published face weights are called {name!r}; {hint}")
+    check_known(name, PUBLISHED, "published face weights are")
     return PUBLISHED[name]
 
 

@@ -5,15 +5,14 @@ Source: svip-lab/impersonator, `outputs/checkpoints` and `assets/pretrains`.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar, get_args
+from typing import TypeVar
 
 from torch import nn
 
-from limner.checks import InputError, WeightsError
+from limner.checks import InputError, WeightsError, check_known
 from limner.motion.discriminator import GlobalLocalDiscriminator, PatchDiscriminator
 from limner.motion.face_features import FACE_SIZE_HW, SphereFace
 from limner.motion.face_tables import read_face_tables, tables_from_state, tables_state
@@ -24,6 +23,7 @@ from limner.types import LicenceName, PrecisionName
 from limner.weights import (
     WeightRecord,
     check_licence,
+    check_precision,
     file_path,
     read_checkpoint,
     save_weights,
@@ -98,8 +98,7 @@ def import_weights(name: str, path: str | Path, *, precision: PrecisionName = "f
         FileProblem: there is no such file, or the weights folder cannot be written.
         WeightsError: the file is damaged, holds code, or belongs to another network.
     """
-    if precision not in get_args(PrecisionName):
-        raise InputError(f"precision must be fp32 or fp16, got {precision!r}")
+    check_precision(precision)
     known = published_file(name)
     if known.build is None:
         return save_weights(_record(name), tables_state(read_face_tables(path)), weights_folder())
@@ -114,10 +113,7 @@ def published_file(name: str) -> PublishedFile:
     Raises:
         InputError: there are no such weights; the message offers the nearest name.
     """
-    if name not in PUBLISHED:
-        near = difflib.get_close_matches(name, PUBLISHED, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(PUBLISHED)}"
-        raise InputError(f"no published Liquid Warping weights are called {name!r}; {hint}")
+    check_known(name, PUBLISHED, "published Liquid Warping weights are")
     return PUBLISHED[name]
 
 

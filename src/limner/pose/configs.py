@@ -9,13 +9,12 @@ Sources: Sun et al. 2019 (HRNet), Xiao et al. 2018 (SimpleBaseline); leoxiaobin/
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, Literal, TypeAlias, get_args
 
-from limner.checks import InputError
+from limner.checks import InputError, check_known
 
 BlockName: TypeAlias = Literal["BASIC", "BOTTLENECK"]
 EXPANSION: dict[str, int] = {"BASIC": 1, "BOTTLENECK": 4}
@@ -198,10 +197,7 @@ def network_config(name: str, *, num_joints: int = 17) -> PoseNetworkConfig:
     Raises:
         InputError: there is no such network; the message offers the nearest one.
     """
-    if name not in NETWORKS:
-        near = difflib.get_close_matches(name, NETWORKS, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(NETWORKS)}"
-        raise InputError(f"no pose network is called {name!r}; {hint}")
+    check_known(name, NETWORKS, "pose network is")
     return replace(NETWORKS[name], num_joints=num_joints)
 
 

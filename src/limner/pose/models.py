@@ -6,13 +6,12 @@ Nothing but tensors and JSON is read.
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
-from limner.checks import FileProblem, InputError, WeightsError
+from limner.checks import FileProblem, WeightsError
 from limner.pose.configs import HRNetConfig, PoseNetworkConfig, PoseResNetConfig, StageConfig, network_config
 from limner.pose.published import (
     LICENCE,
@@ -28,8 +27,10 @@ from limner.types import LicenceName, PrecisionName
 from limner.weights import (
     WeightRecord,
     check_licence,
+    check_precision,
     file_path,
     list_weights,
+    read_facts,
     save_weights,
     weight_record,
     weights_folder,
@@ -96,8 +97,7 @@ def import_weights(name: str, path: str | Path, *, precision: PrecisionName = "f
         FileProblem: there is no such file, or the weights folder cannot be written.
         WeightsError: the file is damaged, holds code, or belongs to another network; the message names it.
     """
-    if precision not in get_args(PrecisionName):
-        raise InputError(f"precision must be fp32 or fp16, got {precision!r}")
+    check_precision(precision)
     known = published_pose(name)
     check_file_name(name, Path(path))
     network = _built(known.table.network)
@@ -158,13 +158,7 @@ def _of_run(path: Path) -> PoseModel:
 
 def _run_facts(file: Path) -> Mapping[str, Any]:
     """What a training run wrote beside the tensors: its configuration and its skeleton."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(file, framework="pt") as opened:
-            facts = json.loads((opened.metadata() or {}).get("limner", "{}"))
-    except (SafetensorError, OSError, ValueError) as error:
-        raise WeightsError(f"{file} is no safetensors file that can be read: it is truncated or damaged") from error
+    facts = read_facts(file)
     config, skeleton = facts.get("config"), facts.get("skeleton")
     has_config = isinstance(config, Mapping) and {"network", "input", "loss"} <= set(config)
     if not has_config or not isinstance(skeleton, Mapping):

@@ -5,11 +5,10 @@ Source: leoxiaobin/deep-high-resolution-net.pytorch `experiments/` and its model
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from pathlib import Path
 
-from limner.checks import InputError, WeightsError
+from limner.checks import WeightsError, check_known
 from limner.pose.configs import PoseNetworkConfig, network_config
 from limner.types import SkeletonName
 
@@ -92,10 +91,7 @@ def published_pose(name: str) -> PublishedPose:
     Raises:
         InputError: there are no such weights; the message offers the nearest name.
     """
-    if name not in PUBLISHED:
-        near = difflib.get_close_matches(name, PUBLISHED, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(PUBLISHED)}"
-        raise InputError(f"no published pose weights are called {name!r}; {hint}")
+    check_known(name, PUBLISHED, "published pose weights are")
     return PUBLISHED[name]
 
 

@@ -15,17 +15,19 @@ from limner.weights.registry import (
     weight_record,
     weights_folder,
 )
-from limner.weights.store import save_weights
+from limner.weights.store import check_precision, read_facts, save_weights
 
 __all__ = [
     "LoadReport",
     "WeightRecord",
     "check_licence",
+    "check_precision",
     "file_path",
     "list_weights",
     "load_strictly",
     "read_checkpoint",
     "read_content",
+    "read_facts",
     "save_weights",
     "source_name",
     "weight_record",

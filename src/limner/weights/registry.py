@@ -6,7 +6,6 @@ else the operating system's folder for a user's data.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import os
@@ -16,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from limner.checks import InputError, WeightsError
+from limner.checks import InputError, WeightsError, name_hint
 from limner.types import LicenceName
 
 _FILES = Path(__file__).parent / "files"
@@ -135,9 +134,7 @@ def _checksum_of(path: Path, changed_ns: int, wanted: str) -> str:
 def _found(name: str) -> tuple[WeightRecord, Path]:
     known = _everything()
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
-        raise WeightsError(f"no weights are called {name!r}; {hint}")
+        raise WeightsError(f"no weights are called {name!r}; {name_hint(name, known)}")
     return known[name]
 
 

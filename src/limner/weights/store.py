@@ -6,9 +6,9 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
-from limner.checks import FileProblem, WeightsError
+from limner.checks import FileProblem, InputError, WeightsError
 from limner.types import PrecisionName
 from limner.weights.registry import WeightRecord, checksum
 
@@ -57,6 +57,33 @@ def save_weights(
     with written_beside(path.with_suffix(".json")) as card:
         card.write_text(json.dumps(dataclasses.asdict(record), indent=2) + "\n", encoding="utf-8")
     return record
+
+
+def check_precision(precision: str) -> None:
+    """Raise `InputError` unless weights can be kept so."""
+    if precision not in get_args(PrecisionName):
+        raise InputError(f"precision must be fp32 or fp16, got {precision!r}")
+
+
+def read_facts(path: Path) -> dict[str, Any]:
+    """Return the facts that `save_weights`, or a training run, wrote beside the tensors.
+
+    Returns:
+        Nothing where the file says nothing, or is no safetensors file.
+
+    Raises:
+        WeightsError: it is truncated or damaged.
+    """
+    if path.suffix != ".safetensors":
+        return {}
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as opened:
+            facts = json.loads((opened.metadata() or {}).get("limner", "{}"))
+    except (SafetensorError, OSError, ValueError) as error:
+        raise WeightsError(f"{path} is no safetensors file that can be read: it is truncated or damaged") from error
+    return facts if isinstance(facts, dict) else {}
 
 
 def _rounded(state: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
