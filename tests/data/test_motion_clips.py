@@ -23,8 +23,9 @@ from limner.data import (
     read_videos,
     split_clips,
 )
-from limner.data.video_clips import _Seen, _whole
+from limner.data.video_clips import _whole
 from limner.media import write_image, write_video
+from limner.people import Sighting
 from limner.records import Bodies, Keypoints
 
 FRAMES = 4
@@ -164,10 +165,10 @@ def seen_keypoints(ankle: float) -> Keypoints:
 def test_only_the_longest_run_from_head_to_foot_is_kept() -> None:
     ankles = (0.9, None, 0.1, 0.8, 0.8, 0.8, 0.2, 0.9)
     track = [None if ankle is None else seen_keypoints(ankle) for ankle in ankles]
-    whole = _whole(_Seen(100, 120, track, [np.full((1, 1), n, np.uint8) for n in range(8)]))
+    whole = _whole(Sighting(100, 120, track, [np.full((1, 1), n, np.uint8) for n in range(8)]))
     assert (whole.first, len(whole.track), whole.end) == (103, 3, 120)
     assert whole.masks[0] is not None and whole.masks[0][0, 0] == 3
-    assert len(_whole(_Seen(0, 2, [None, None], [None, None])).track) == 0
+    assert len(_whole(Sighting(0, 2, [None, None], [None, None])).track) == 0
 
 
 def test_videos_and_photos_that_are_not_there(tmp_path: Path) -> None:

@@ -16,12 +16,10 @@ from limner.body import BodyPredictor
 from limner.checks import FileProblem, InputError, NobodyFound
 from limner.media import open_video, read_image
 from limner.motion import Actor, resize_photo
-from limner.people import refine_mask, track_person
+from limner.people import Sighting, refine_mask, watch_person
 from limner.records import Bodies, Keypoints
 from limner.types import RgbImage
 
-LOST_S = 1.0
-"""A person away for longer is gone: the clip ends where they left."""
 IPER_RATE = Fraction(30)
 _SUFFIXES = (".jpg", ".jpeg", ".png")
 
@@ -138,15 +136,6 @@ def _named(files: list[Path], photo: str, folder: Path) -> Path:
     return found[0]
 
 
-@dataclass(frozen=True)
-class _Seen:
-    """A person followed from frame `first` on."""
-
-    first: int
-    track: list[Keypoints | None]
-    masks: list[UInt8[ndarray, "H W"] | None]
-
-
 def _follow(
     frames: Iterable[RgbImage],
     rate: Fraction,
@@ -154,29 +143,17 @@ def _follow(
     max_frames: int | None,
     told: tuple[int | None, str],
     progress: Progress | None,
-) -> _Seen:
-    track: list[Keypoints | None] = []
-    masks: list[UInt8[ndarray, "H W"] | None] = []
-    first = missing = 0
-    for number, keypoints, mask in track_person(frames, person, with_masks=True):
-        if keypoints is None and not track:
-            first = number + 1
-            continue
-        track.append(keypoints)
-        masks.append(None if mask is None else (mask * 255).astype(np.uint8))
-        missing = missing + 1 if keypoints is None else 0
-        if progress is not None:
-            progress(number + 1, told[0], f"watching {told[1]}")
-        if missing > LOST_S * rate or (max_frames is not None and len(track) >= max_frames):
-            break
-    if not track:
-        raise NobodyFound(f"nobody was found in {told[1]}; give a video that shows a person")
-    shown = len(track) - missing
-    return _Seen(first, track[:shown], masks[:shown])
+) -> Sighting:
+    total, name = told
+    watched = None if progress is None else lambda done: progress(done, total, f"watching {name}")
+    seen = watch_person(frames, rate, person, max_frames=max_frames, progress=watched)
+    if seen is None:
+        raise NobodyFound(f"nobody was found in {name}; give a video that shows a person")
+    return seen
 
 
 def _clip(
-    name: str, frames: Callable[[], Iterable[RgbImage]], seen: _Seen, rate: Fraction, body: str, *, photo_at: int
+    name: str, frames: Callable[[], Iterable[RgbImage]], seen: Sighting, rate: Fraction, body: str, *, photo_at: int
 ) -> Clip:
     keypoints, valid = Keypoints.of_clip(seen.track)
     photo = next(one for number, one in enumerate(frames()) if number == photo_at)

@@ -19,7 +19,6 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import UInt8
 from numpy import ndarray
 
 from limner.body import BodyPredictor
@@ -27,14 +26,12 @@ from limner.checks import FileProblem, InputError
 from limner.data.motion_clips import MotionClip
 from limner.media import Video, open_video, write_image, written_beside
 from limner.motion import resize_photo
-from limner.people import refine_mask, track_person
+from limner.people import Sighting, refine_mask, watch_person
 from limner.records import Bodies, Keypoints
 
 Progress = Callable[[int, int | None, str], None]
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".gif")
-LOST_S = 1.0
-"""A person away for longer is gone; whoever comes next is another."""
 FEWEST_FRAMES = 6
 _SURE = 0.4  # score of a landmark that is seen
 _ANKLES, _HEAD_AND_HIPS = (27, 28), (0, 11, 12, 23, 24)  # of blazepose33: nose, shoulders, hips
@@ -147,41 +144,19 @@ def _end_of(folder: Path) -> int:
         return int(kept["end"])
 
 
-@dataclass(frozen=True)
-class _Seen:
-    """A person from their first frame to their last; `end` is where to look for the next."""
-
-    first: int
-    end: int
-    track: list[Keypoints | None]
-    masks: list[UInt8[ndarray, "H W"] | None]
-
-
-def _follow(video: Video, begin: int, size: int | None, progress: Progress | None) -> _Seen | None:
-    """Follow whoever comes next; None where nobody does."""
-    track: list[Keypoints | None] = []
-    masks: list[UInt8[ndarray, "H W"] | None] = []
-    first, missing, number = begin, 0, begin - 1
+def _follow(video: Video, begin: int, size: int | None, progress: Progress | None) -> Sighting | None:
+    """Follow whoever comes next; None where nobody does. Frames are counted from the video's first."""
     frames = (resize_photo(frame, size) for frame in islice(video.frames(), begin, None))
-    for offset, keypoints, mask in track_person(frames, with_masks=True):
-        number = begin + offset
-        if keypoints is None and not track:
-            first = number + 1
-            continue
-        track.append(keypoints)
-        masks.append(None if mask is None else (mask * 255).astype(np.uint8))
-        missing = missing + 1 if keypoints is None else 0
-        if progress is not None:
-            progress(number + 1, video.num_frames, f"watching {video.path.name}")
-        if missing > LOST_S * video.frame_rate:
-            break
-    if not track:
-        return None
-    shown = len(track) - missing
-    return _Seen(first, number + 1, track[:shown], masks[:shown])
+    watched = (
+        None
+        if progress is None
+        else lambda done: progress(begin + done, video.num_frames, f"watching {video.path.name}")
+    )
+    seen = watch_person(frames, video.frame_rate, progress=watched)
+    return None if seen is None else replace(seen, first=begin + seen.first, end=begin + seen.end)
 
 
-def _whole(seen: _Seen) -> _Seen:
+def _whole(seen: Sighting) -> Sighting:
     """The longest run of frames that show the person from head to foot: a shape fitted to half of one misleads."""
     shown = [found is not None and _is_whole(found) for found in seen.track]
     ends = [
@@ -197,7 +172,7 @@ def _is_whole(found: Keypoints) -> bool:
     return bool(score[list(_ANKLES)].max() > _SURE and score[list(_HEAD_AND_HIPS)].min() > _SURE)
 
 
-def _keep_person(video: Video, seen: _Seen, folder: Path, options: PrepareOptions) -> None:
+def _keep_person(video: Video, seen: Sighting, folder: Path, options: PrepareOptions) -> None:
     """Fit the bodies and write the person's folder, whole or not at all."""
     pictures = list(_kept_frames(video, seen, options))
     clip, valid = Keypoints.of_clip(seen.track)
@@ -225,7 +200,7 @@ def _keep_person(video: Video, seen: _Seen, folder: Path, options: PrepareOption
         shutil.move(beside, folder / f"{seen.first:05d}")
 
 
-def _kept_frames(video: Video, seen: _Seen, options: PrepareOptions) -> Iterable[tuple[int, ndarray, ndarray]]:
+def _kept_frames(video: Video, seen: Sighting, options: PrepareOptions) -> Iterable[tuple[int, ndarray, ndarray]]:
     step = max(1, round(Fraction(video.frame_rate) / Fraction(options.frames_per_second)))
     last = seen.first + len(seen.track)
     for number, frame in enumerate(islice(video.frames(), seen.first, last), start=seen.first):

@@ -11,6 +11,18 @@ from limner.people.landmarks import LandmarkNetwork, Landmarks
 from limner.people.locator import Locator, People, find_people
 from limner.people.mask import refine_mask
 from limner.people.regions import Region
+from limner.people.sighting import Sighting, watch_person
 from limner.people.tracker import track_person
 
-__all__ = ["LandmarkNetwork", "Landmarks", "Locator", "People", "Region", "find_people", "refine_mask", "track_person"]
+__all__ = [
+    "LandmarkNetwork",
+    "Landmarks",
+    "Locator",
+    "People",
+    "Region",
+    "Sighting",
+    "find_people",
+    "refine_mask",
+    "track_person",
+    "watch_person",
+]
