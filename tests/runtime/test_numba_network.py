@@ -12,7 +12,11 @@ from torch import nn
 
 from limner.checks import InputError
 from limner.pose import build_network, hrnet_config
-from limner.runtime import NumbaNetwork, load_network
+from limner.runtime import Convolution, NumbaNetwork, load_network
+from limner.runtime.fusing import fuse
+from limner.runtime.products import ROWS
+from limner.runtime.program import _begin, _cut
+from limner.runtime.reading import read_layers
 
 
 @pytest.fixture(autouse=True)
@@ -68,6 +72,30 @@ def test_convolutions(channels, kernel, stride, size_hw) -> None:
     np.testing.assert_allclose(got, wanted, **TOLERANCE)
 
 
+@pytest.mark.parametrize("rows", range(1, 40))
+def test_rows_are_cut_into_bundles_of_six_and_five(rows: int) -> None:
+    bundles, fewer = _cut(rows)
+    begins = [_begin(bundle, fewer) for bundle in range(bundles + 1)]
+    sizes = np.diff(begins)
+    assert begins[0] == 0 and set(sizes) <= {ROWS, ROWS - 1} and list(sizes) == sorted(sizes, reverse=True)
+    # What six and five cannot make up is made up by the last row again, at most once too often in every bundle.
+    assert begins[-1] == rows if fewer < bundles or rows % ROWS == 0 else ROWS * bundles > rows
+
+
+@pytest.mark.parametrize("width", [1, 4, 5, 10, 11, 13, 16, 25, 29, 103, 112])
+def test_any_number_of_pixels(width: int) -> None:
+    torch.manual_seed(0)
+    got, wanted = both(nn.Conv2d(8, 24, 1), maps(1, 8, 1, width))
+    np.testing.assert_allclose(got, wanted, **TOLERANCE)
+
+
+@pytest.mark.parametrize("tiles", [8, 9, 11, 13, 16, 17, 19, 37])
+def test_any_number_of_tiles(tiles: int) -> None:
+    torch.manual_seed(0)
+    got, wanted = both(nn.Conv2d(8, 24, 3, 1, 1), maps(1, 8, 4, 4 * tiles))
+    np.testing.assert_allclose(got, wanted, **TOLERANCE)
+
+
 class Residual(nn.Module):
     """Every way in which a sum can be met: after a convolution, of two maps, of an upsampled one."""
 
@@ -106,6 +134,12 @@ def test_a_row_under_every_sample_is_corrected(cache: Path, caplog: pytest.LogCa
         got, wanted = both(module, x)
         np.testing.assert_allclose(got, wanted, **TOLERANCE)
     assert len(list(cache.iterdir())) == 1 and not caplog.records
+
+
+def test_products_with_what_stays_are_made_once() -> None:
+    layers = fuse(read_layers(Corrected(), (1, 3, 8, 12))).layers
+    wide = [layer for layer in layers if isinstance(layer, Convolution) and layer.weight.shape[:2] == (5, 16)]
+    assert len(wide) == 1
 
 
 def test_rows_that_differ_are_left_to_others() -> None:

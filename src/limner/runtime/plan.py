@@ -399,10 +399,11 @@ def tiling(form: int, count: int, grid_hw: Sequence[int], channels: int, threads
     span, places = _SPANS[form], TILES[form].places ** 2
     tiles = _count_tiles(count, grid_hw, span)
     block = _TILES_OF_NARROW if channels < _BROAD else _TILES_OF_BROAD
-    # Six tiles are multiplied at once, and every thread is to have a block.
-    block = min(block, -(-tiles // (6 * threads)) * 6)
+    # Every thread is to have a block, and all blocks nearly one size.
+    block = -(-tiles // (-(-tiles // (block * threads)) * threads))
+    room = -(-block // ROWS) * ROWS
     fields = {"kind": WINOGRAD, "form": form, "span": span, "places": places, "rows": grid_hw[0], "columns": grid_hw[1]}
-    return {**fields, "tiles": block, "units": -(-tiles // block)}, places * (block * channels + 2 * APART)
+    return {**fields, "tiles": block, "units": -(-tiles // block)}, places * (room * channels + 2 * APART)
 
 
 def _form(layer: Convolution, source: Map, size_hw: Sequence[int]) -> int | None:

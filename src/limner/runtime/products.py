@@ -1,8 +1,8 @@
 """The inner products that all convolutions come down to: six rows of numbers times a panel of weights.
 
-Weights come packed in panels of 16 output channels, and one of eight for what is left. Rows come packed by six: eight
-numbers of each, then the next eight of each, so that all is read in the order in which it lies. While one panel is
-multiplied the next one is fetched.
+Weights come packed in panels of 16 output channels, and one of eight for what is left. Rows come packed in bundles of
+six: eight numbers of each, then the next eight of each, so that all is read in the order in which it lies. The last
+bundles may have five rows, their sixth place being left alone. While one panel is multiplied the next one is fetched.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import reduce
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -39,21 +40,22 @@ FETCHED = 3  # cache lines fetched ahead for every eight numbers of a row, which
 LINE = 64  # bytes that come into a cache together
 
 
-def _sums(builder: Any, factors: list[Any], width: int) -> list[list[Any]]:
-    """Multiply six packed rows of numbers with a panel of weights; the sums stay in registers.
+def _sums(builder: Any, factors: list[Any], width: int, count: int) -> list[list[Any]]:
+    """Multiply the first rows of six packed ones with a panel of weights; the sums stay in registers.
 
     Args:
         builder: LLVM's.
         factors: the address of the rows, eight numbers of each of the six, then the next eight of each; how many eights
             there are; the address of the weights; that of what will be read soon.
         width: of the panel.
+        count: of the rows.
     """
     rows, groups, panel, ahead = factors
     vectors, multiply_add = range(width // LANES), fused(builder)
     row_pointer, panel_pointer = float_pointer(builder, rows), float_pointer(builder, panel)
     # A sum can take its next summand only after four cycles, so a narrow panel has two for every number.
     copies = range(WIDE // width)
-    sums = [[[cgutils.alloca_once_value(builder, ZERO) for _ in vectors] for _ in range(ROWS)] for _ in copies]
+    sums = [[[cgutils.alloca_once_value(builder, ZERO) for _ in vectors] for _ in range(count)] for _ in copies]
     with cgutils.for_range(builder, groups, intp=INT) as loop:
         first = builder.mul(loop.index, INT(LANES * ROWS))
         at = builder.mul(loop.index, INT(LANES * width))
@@ -70,8 +72,8 @@ def _sums(builder: Any, factors: list[Any], width: int) -> list[list[Any]]:
     return [[reduce(builder.fadd, same) for same in zip(*rows, strict=True)] for rows in zip(*values, strict=True)]
 
 
-def _make_product(width: int) -> Any:
-    """Make the product of six packed rows with a panel, written as it is, the results `out_row` floats apart."""
+def _make_product(width: int, count: int) -> Any:
+    """Make the product of packed rows with a panel, written as it is, the results `out_row` floats apart."""
 
     @intrinsic
     def _product(typing, rows, groups, panel, ahead, out, out_row):
@@ -80,7 +82,7 @@ def _make_product(width: int) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             *factors, out, out_row = arguments
             pointer = float_pointer(builder, out)
-            for row, values in enumerate(_sums(builder, factors, width)):
+            for row, values in enumerate(_sums(builder, factors, width, count)):
                 for j, value in enumerate(values):
                     store(builder, value, pointer, builder.add(builder.mul(out_row, INT(row)), INT(LANES * j)))
             return context.get_dummy_value()
@@ -90,8 +92,8 @@ def _make_product(width: int) -> Any:
     return _product
 
 
-def _make_pixels(width: int) -> Any:
-    """Make six pixels of a convolution, finished: `_sums`, then `Finish`.
+def _make_pixels(width: int, count: int) -> Any:
+    """Make some pixels of a convolution, finished: `_sums`, then `Finish`.
 
     A table of addresses tells where six pixels begin that are worked on, where they go, and what is added; the last may
     be 0. `shift` is the place of the panel's first channel, in bytes.
@@ -104,13 +106,13 @@ def _make_pixels(width: int) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             *factors, table, shift, gain, bias, slope = arguments
             addresses = builder.inttoptr(table, INT.as_pointer())
-            known = [builder.load(builder.gep(addresses, [INT(ROWS + place)])) for place in range(2 * ROWS)]
-            for address in known:
+            places = [[kind * ROWS + row for row in range(count)] for kind in (1, 2)]
+            known = [[builder.load(builder.gep(addresses, [INT(place)])) for place in row] for row in places]
+            for address in chain(*known):
                 prefetch(builder, builder.add(address, shift))
-            sums = _sums(builder, factors, width)
+            sums = _sums(builder, factors, width, count)
             gain, bias, slope = (builder.add(address, shift) for address in (gain, bias, slope))
-            for row, values in enumerate(sums):
-                out, residual = known[row], known[ROWS + row]
+            for out, residual, values in zip(*known, sums, strict=True):
                 finish = Finish(builder, [gain, bias, slope, residual], width // LANES)
                 pointer = float_pointer(builder, builder.add(out, shift))
                 for j, value in enumerate(values):
@@ -123,8 +125,10 @@ def _make_pixels(width: int) -> Any:
     return _pixels
 
 
-product_wide, product_narrow = _make_product(WIDE), _make_product(NARROW)
-pixels_wide, pixels_narrow = _make_pixels(WIDE), _make_pixels(NARROW)
+product_wide, product_narrow = _make_product(WIDE, ROWS), _make_product(NARROW, ROWS)
+product_wide_fewer, product_narrow_fewer = _make_product(WIDE, ROWS - 1), _make_product(NARROW, ROWS - 1)
+pixels_wide, pixels_narrow = _make_pixels(WIDE, ROWS), _make_pixels(NARROW, ROWS)
+pixels_wide_fewer, pixels_narrow_fewer = _make_pixels(WIDE, ROWS - 1), _make_pixels(NARROW, ROWS - 1)
 
 
 def aligned(shape: Sequence[int]) -> Float32[ndarray, "..."]:

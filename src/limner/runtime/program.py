@@ -20,7 +20,20 @@ from numba.extending import intrinsic
 from numpy import ndarray
 
 from limner.runtime.maps import add_maps, blur, curve, enlarge, finish, measure, pool
-from limner.runtime.products import FETCHED, LINE, ROWS, WIDE, pixels_narrow, pixels_wide, product_narrow, product_wide
+from limner.runtime.products import (
+    FETCHED,
+    LINE,
+    ROWS,
+    WIDE,
+    pixels_narrow,
+    pixels_narrow_fewer,
+    pixels_wide,
+    pixels_wide_fewer,
+    product_narrow,
+    product_narrow_fewer,
+    product_wide,
+    product_wide_fewer,
+)
 from limner.runtime.vectors import INT, LANES, compiled, copy, get_integer, put_integer
 from limner.runtime.winograd import (
     SAME,
@@ -108,18 +121,35 @@ def run(program: ndarray, space: ndarray, part: int, parts: int, meeting: ndarra
 
 
 @compiled
+def _cut(rows: int) -> tuple[int, int]:
+    """Cut rows into bundles of six, the last ones of five, lest rows are made up: how many, and the first of five."""
+    bundles = (rows + ROWS - 1) // ROWS
+    missing = bundles * ROWS - rows
+    return bundles, bundles - missing if missing <= bundles else bundles
+
+
+@compiled
+def _begin(bundle: int, fewer: int) -> int:
+    """The first row of a bundle, the bundles from `fewer` on being of five."""
+    return bundle * ROWS - max(bundle - fewer, 0)
+
+
+@compiled
 def _winograd(row: Any, patches: int, start: int, stop: int) -> None:
     """Convolve by tiles: blocks of them from `start` to `stop`."""
     inputs, outputs, tiles = row.inputs, row.outputs, row.tiles
-    places = row.places
-    patch_step, sum_step = tiles * inputs + APART, tiles * outputs + APART
+    places, room = row.places, (tiles + ROWS - 1) // ROWS * ROWS
+    patch_step, sum_step = room * inputs + APART, room * outputs + APART
     sums = patches + 4 * places * patch_step
     total = row.count * (-(-row.rows // row.span)) * (-(-row.columns // row.span))
     for first in range(start * tiles, min(stop * tiles, total), tiles):
         here = min(tiles, total - first)
-        for tile in range(here):
-            target = patches + 4 * (tile // ROWS * ROWS * inputs + tile % ROWS * LANES)
-            _gather(row, first + tile, target, patch_step)
+        bundles, fewer = _cut(here)
+        for bundle in range(bundles):
+            begin, end = _begin(bundle, fewer), min(_begin(bundle + 1, fewer), here)
+            for tile in range(begin, end):
+                target = patches + 4 * (bundle * ROWS * inputs + (tile - begin) * LANES)
+                _gather(row, first + tile, target, patch_step)
         for place in range(places):
             _products(row, place, here, patches + 4 * place * patch_step, sums + 4 * place * sum_step)
         for tile in range(here):
@@ -163,23 +193,30 @@ def _products(row: Any, place: int, here: int, a: int, out: int) -> None:
     """All patches times all panels at one of the places."""
     length, panels, step = row.inputs, row.wide_panels, row.outputs
     groups = length // LANES
+    bundles, fewer = _cut(here)
     for panel in range(panels):
         weights = row.wide + 4 * (place * panels + panel) * length * WIDE
         ahead = weights + 4 * length * WIDE
-        for six in range(0, here, ROWS):
-            to = out + 4 * (six * step + WIDE * panel)
-            product_wide(a + 4 * six * length, groups, weights, _soon(ahead, groups, six), to, step)
+        for bundle in range(bundles):
+            at, to = a + 4 * bundle * ROWS * length, out + 4 * (_begin(bundle, fewer) * step + WIDE * panel)
+            if bundle < fewer:
+                product_wide(at, groups, weights, _soon(ahead, groups, bundle), to, step)
+            else:
+                product_wide_fewer(at, groups, weights, _soon(ahead, groups, bundle), to, step)
     if row.narrow:
         weights = row.narrow + 4 * place * length * LANES
-        for six in range(0, here, ROWS):
-            to = out + 4 * (six * step + WIDE * panels)
-            product_narrow(a + 4 * six * length, groups, weights, weights, to, step)
+        for bundle in range(bundles):
+            at, to = a + 4 * bundle * ROWS * length, out + 4 * (_begin(bundle, fewer) * step + WIDE * panels)
+            if bundle < fewer:
+                product_narrow(at, groups, weights, weights, to, step)
+            else:
+                product_narrow_fewer(at, groups, weights, weights, to, step)
 
 
 @compiled
-def _soon(panel: int, groups: int, six: int) -> int:
-    """What is fetched of the next panel while six rows are multiplied: one part after the other, the last one again."""
-    return panel + min(six // ROWS * FETCHED, LANES - FETCHED) * groups * LINE
+def _soon(panel: int, groups: int, bundle: int) -> int:
+    """What is fetched of the next panel while a bundle is multiplied: one part after the other, the last one again."""
+    return panel + min(bundle * FETCHED, LANES - FETCHED) * groups * LINE
 
 
 @compiled
@@ -223,17 +260,25 @@ def _plain(row: Any, table: int, start: int, stop: int) -> None:
         _addresses(row, table, n * each + first, here)
         _pack(row, table, packed, here)
         gain, bias, slope = row.gain + n * row.gain_n, row.bias + n * row.bias_n, row.slope
+        bundles, fewer = _cut(here)
         for panel in range(share, row.wide_panels, row.shares):
             weights, shift = row.wide + 4 * panel * groups * LANES * WIDE, 4 * WIDE * panel
             ahead = weights + 4 * groups * LANES * WIDE * row.shares
-            for six in range(0, here, ROWS):
-                at, to = packed + 4 * six * groups * LANES, table + 8 * 3 * six
-                pixels_wide(at, groups, weights, _soon(ahead, groups, six), to, shift, gain, bias, slope)
+            for bundle in range(bundles):
+                at, to = packed + 4 * bundle * ROWS * groups * LANES, table + 8 * 3 * ROWS * bundle
+                soon = _soon(ahead, groups, bundle)
+                if bundle < fewer:
+                    pixels_wide(at, groups, weights, soon, to, shift, gain, bias, slope)
+                else:
+                    pixels_wide_fewer(at, groups, weights, soon, to, shift, gain, bias, slope)
         if row.narrow and share == 0:
             weights, shift = row.narrow + n * row.narrow_n, 4 * WIDE * row.wide_panels
-            for six in range(0, here, ROWS):
-                at, to = packed + 4 * six * groups * LANES, table + 8 * 3 * six
-                pixels_narrow(at, groups, weights, weights, to, shift, gain, bias, slope)
+            for bundle in range(bundles):
+                at, to = packed + 4 * bundle * ROWS * groups * LANES, table + 8 * 3 * ROWS * bundle
+                if bundle < fewer:
+                    pixels_narrow(at, groups, weights, weights, to, shift, gain, bias, slope)
+                else:
+                    pixels_narrow_fewer(at, groups, weights, weights, to, shift, gain, bias, slope)
 
 
 @compiled
@@ -242,18 +287,19 @@ def _pack(row: Any, table: int, packed: int, here: int) -> None:
     step, length = 4 * LANES * ROWS, 4 * LANES * row.kernel_high * row.run
     high, run, line = row.kernel_high, 4 * LANES * row.run, row.x_i
     gain, bias, slope = row.before_gain, row.before_bias, row.before_slope
-    for index in range((here + ROWS - 1) // ROWS * ROWS):
-        six, place = index // ROWS, index % ROWS
-        at = get_integer(table + 8 * (six * 3 * ROWS + place))
-        to = packed + six * ROWS * length + 4 * LANES * place
-        for _ in range(high):
-            for c in range(0, run, 4 * LANES):
-                if gain:
-                    finish(at + c, to, (gain + c, bias + c, slope + c), 0)
-                else:
-                    copy(at + c, to)
-                to += step
-            at += line
+    bundles, fewer = _cut(here)
+    for bundle in range(bundles):
+        for place in range(ROWS if bundle < fewer else ROWS - 1):
+            at = get_integer(table + 8 * (bundle * 3 * ROWS + place))
+            to = packed + bundle * ROWS * length + 4 * LANES * place
+            for _ in range(high):
+                for c in range(0, run, 4 * LANES):
+                    if gain:
+                        finish(at + c, to, (gain + c, bias + c, slope + c), 0)
+                    else:
+                        copy(at + c, to)
+                    to += step
+                at += line
 
 
 @compiled
@@ -265,18 +311,21 @@ def _addresses(row: Any, table: int, first: int, here: int) -> None:
     x, y = row.x - row.padding * (row.x_i + row.x_j), row.y
     x_n, x_i, x_j = row.x_n, row.x_i * row.stride, row.x_j * row.stride
     y_n, y_i, y_j, r_n, r_i, r_j = row.y_n, row.y_i, row.y_j, row.r_n, row.r_i, row.r_j
-    for index in range((here + ROWS - 1) // ROWS * ROWS):
-        at = table + 8 * (index // ROWS * 3 * ROWS + index % ROWS)
-        put_integer(x + n * x_n + i * x_i + j * x_j, at)
-        put_integer(y + n * y_n + i * y_i + j * y_j, at + 8 * ROWS)
-        put_integer(residual + n * r_n + i * r_i + j * r_j, at + 16 * ROWS)  # distances are 0 where it is
-        # Divisions would take longer than all the rest.
-        if index < here - 1:
-            j += 1
-            if j == width:
-                i, j = i + 1, 0
-            if i == height:
-                n, i = n + 1, 0
+    bundles, fewer = _cut(here)
+    for bundle in range(bundles):
+        begin = _begin(bundle, fewer)
+        for index in range(begin, _begin(bundle + 1, fewer)):
+            at = table + 8 * (bundle * 3 * ROWS + index - begin)
+            put_integer(x + n * x_n + i * x_i + j * x_j, at)
+            put_integer(y + n * y_n + i * y_i + j * y_j, at + 8 * ROWS)
+            put_integer(residual + n * r_n + i * r_i + j * r_j, at + 16 * ROWS)  # distances are 0 where it is
+            # Divisions would take longer than all the rest.
+            if index < here - 1:
+                j += 1
+                if j == width:
+                    i, j = i + 1, 0
+                if i == height:
+                    n, i = n + 1, 0
 
 
 @intrinsic
