@@ -14,12 +14,12 @@ from safetensors.torch import load_file
 
 from limner.body import HMR, SMPL, BodyDiscriminator, load_body, rotmat_from_rotvec, theta_details
 from limner.checks import FileProblem, InputError, MissingExtra, WeightsError
-from limner.data import BodySamples
+from limner.data import BodySamples, read_bodies
 from limner.losses import adversary_fake_loss, adversary_real_loss
 from limner.media import read_image
 from limner.train import ConfigError, body_config_of_run, evaluate_body, load_body_config, read_metrics, train_body
 from limner.train.body import make_network, starting_theta
-from limner.train.body_data import SyntheticBodies, crops_of, read_body_data
+from limner.train.body_data import SyntheticBodies, crops_of, read_body_data, read_body_valid
 from limner.train.body_settings import BodyLossSection
 from limner.train.body_step import body_losses, real_poses, truth_of
 from tests.train.lonely import write_people
@@ -160,7 +160,9 @@ def test_there_are_four_shipped_configurations() -> None:
     [
         (["data.synthetic=null"], "at least one source"),
         (["data.synthetic.share=-1"], "share must not be negative"),
-        (["data.valid.root=here"], "one of root and synthetic"),
+        (["data.valid.root=here"], "one of root, synthetic and share"),
+        (["data.valid={synthetic: null, share: 0.1}"], "one data set on disk, and 0 are named"),
+        (["data.valid={synthetic: null, share: 1.5}", "data.lsp={root: here}"], "share must lie from 0 to below 1"),
         (["network.name=hmr-huge"], "no network is called 'hmr-huge'"),
         (["network.input_size=100"], "multiple of 32"),
         (["augment.kind=hmr"], "hmr-light takes landmarks"),
@@ -204,6 +206,18 @@ def test_sources_are_mixed_by_their_shares(tiny: Path, tmp_path: Path) -> None:
     config = load_body_config(tiny, [*words, "data.share_3d=0"])
     sample = crops_of(config, read_body_data(config)).sample(0, 0)
     assert sample["has_smpl"] == sample["has_joints"] == 0 and sample["keypoints"][:14, 2].all()
+
+
+def test_people_kept_for_judging_are_not_learned_from(tiny: Path, tmp_path: Path) -> None:
+    root = write_people(tmp_path, 8)
+    words = [f"data.lsp_extended={{root: {root}}}", "data.valid.synthetic=null", "data.valid.share=0.25"]
+    config = load_body_config(tiny, words)
+    data = read_body_data(config)
+    learned, judged = data.train[-1], read_body_valid(config)
+    assert data.train[0].name == "synthetic people 1" and data.valid.picture == judged.picture
+    assert len(learned) == 6 and len(judged) == 2 and not set(learned.picture) & set(judged.picture)
+    everybody = read_body_data(load_body_config(tiny, words[:1]))
+    assert everybody.train[-1].picture == read_bodies(root).picture
 
 
 def test_faults_of_a_data_set_stop_a_run(tiny: Path, tmp_path: Path) -> None:

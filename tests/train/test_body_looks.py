@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from limner.body import FastSMPL, load_body
-from limner.data import PERSON_PX, BodyPerson
+from limner.data import PERSON_PX, BodyPerson, read_bodies
 from limner.train import body_looks
 from limner.train.body_crops import CropRule
 from limner.train.body_looks import Looks, SeenPerson, landmark_sample
 from limner.train.body_settings import BodyAugmentSection
+from tests.train.lonely import write_people
 
 RULE = CropRule(224, PERSON_PX, BodyAugmentSection(noise=0, flip=False, rotation_deg=0, shift_px=0, scale=(1, 1)))
 
@@ -103,6 +104,18 @@ def test_everybody_is_looked_at_once(tmp_path: Path) -> None:
         patch.setattr(body_looks, "look_at_crop", lambda image, center, side: looked.append(side) or _seen())
         Looks(224.0).person(source, 0)
     assert looked == [112.0]  # the crop, in pixels of the picture
+
+
+def test_parts_of_one_set_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both are called the same and count from nought, and people of one picture share its name."""
+    people = read_bodies(write_people(tmp_path, 4))
+    people = replace(people, picture=people.picture[:1] * 4)
+    monkeypatch.setattr(body_looks, "look_at_crop", lambda image, center, side: _seen())
+    for looks in (Looks(224.0, tmp_path / "kept"), Looks(224.0)):
+        for part in (people[:2], people[2:]):
+            for row in range(2):
+                np.testing.assert_array_equal(looks.person(part, row).keypoints, part.keypoints[row])
+    assert len(list((tmp_path / "kept").rglob("*.npz"))) == 4
 
 
 def _seen():

@@ -164,7 +164,7 @@ def test_people_kept_for_judging_share_no_picture(dots_yaml: Path) -> None:
     ("count", "share", "kept"), [(16, 0.5, 8), (16, 0.1, 1), (16, 0.06, 0), (100, 0.05, 5), (1000, 0.05, 40)]
 )
 def test_a_share_is_kept_for_judging(count: int, share: float, kept: int) -> None:
-    from limner.train.pose_data import _cut
+    from limner.train.pose_data import part_pictures
 
     class People:
         picture = tuple(f"{number}.png" for number in range(count))
@@ -172,7 +172,7 @@ def test_a_share_is_kept_for_judging(count: int, share: float, kept: int) -> Non
         def __getitem__(self, rows):
             return np.flatnonzero(rows)
 
-    train, valid = _cut(People(), share)
+    train, valid = part_pictures(People(), share)
     assert (len(valid), len(train)) == (kept, count - kept)
 
 

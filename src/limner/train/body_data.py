@@ -33,6 +33,7 @@ from limner.train.body_settings import (
     BodyValidSection,
     SyntheticSection,
 )
+from limner.train.pose_data import part_pictures
 
 _FOLDER_OF = 1000  # people kept in one folder
 
@@ -186,7 +187,12 @@ def read_body_valid(config: BodyConfig) -> BodySource:
     valid: BodyValidSection = config.data.valid
     if valid.synthetic is not None:
         return _synthetic(valid.synthetic, config.body)
-    samples = _limited(read_bodies(valid.root, valid.part, images=valid.images), valid.limit)
+    if valid.share:
+        (section,) = (one for one in config.data.sources.values() if isinstance(one, BodySourceSection))
+        samples = part_pictures(_samples(section), valid.share)[1]
+    else:
+        samples = read_bodies(valid.root, valid.part, images=valid.images)
+    samples = _limited(samples, valid.limit)
     if not len(samples):
         raise InputError(f"{samples.name} leaves nobody to be judged by; look at data.valid.part")
     return samples
@@ -211,13 +217,17 @@ def read_adversary_poses(config: BodyConfig) -> MadeUpPoses | RecordedPoses | No
 def _source(name: str, section: SyntheticSection | BodySourceSection, config: BodyConfig) -> BodySource:
     if isinstance(section, SyntheticSection):
         return _synthetic(section, config.body)
-    samples = _limited(read_bodies(section.root, section.part, images=section.images), section.limit)
+    samples = part_pictures(_samples(section), config.data.valid.share)[0]
     if not len(samples):
-        raise InputError(f"{samples.name} leaves nobody to learn from; look at data.{name}.part")
+        raise InputError(f"{samples.name} leaves nobody to learn from; look at data.{name}.part and data.valid.share")
     if not section.use_3d:
         nobody = np.zeros(len(samples), bool)
         samples = replace(samples, has_joints=nobody, has_smpl=nobody)
     return samples
+
+
+def _samples(section: BodySourceSection) -> BodySamples:
+    return _limited(read_bodies(section.root, section.part, images=section.images), section.limit)
 
 
 def _synthetic(section: SyntheticSection, body: str) -> SyntheticBodies:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from jaxtyping import Float32, Float64
 from numpy import ndarray
 
 from limner.body import look_at_crop
-from limner.data import BodyPerson, BodySource
+from limner.data import BodyPerson, BodySamples, BodySource
 from limner.media import written_beside
 from limner.pose import SKELETONS
 from limner.train.body_crops import CropRule, Placing, crop_labels, draw_placing, placed_labels
@@ -57,7 +58,7 @@ class Looks:
 
     side: float
     kept: Path | None = None
-    _held: dict[tuple[str, int], SeenPerson] = field(default_factory=dict, compare=False, repr=False)
+    _held: dict[str, SeenPerson] = field(default_factory=dict, compare=False, repr=False)
 
     def person(self, source: BodySource, index: int) -> SeenPerson:
         """Return a person of a data set as the pose network sees them.
@@ -65,16 +66,15 @@ class Looks:
         Raises:
             FileProblem: the picture cannot be read, or the folder not be written.
         """
-        key = (source.name, index)
+        key = _key(source, index)
         if key not in self._held:
-            self._held[key] = self._read(source, index)
+            self._held[key] = self._read(key, source, index)
         return self._held[key]
 
-    def _read(self, source: BodySource, index: int) -> SeenPerson:
+    def _read(self, key: str, source: BodySource, index: int) -> SeenPerson:
         if self.kept is None:
             return self._look(source.person(index))
-        folder = self.kept / source.name.replace("/", "-").replace(" ", "-")
-        path = folder / f"{index // _FOLDER_OF:04d}" / f"{index:08d}.npz"
+        path = self.kept / f"{key}.npz"
         if not path.exists():
             _keep(path, self._look(source.person(index)))
         return _read_kept(path)
@@ -84,6 +84,18 @@ class Looks:
         assert seen.world is not None, "the pose network gives metres"
         landmarks = np.concatenate([seen.xy[0], seen.score[0, :, None], seen.world[0]], 1)
         return SeenPerson(landmarks, **{name: getattr(person, name) for name in _LABELS})
+
+
+def _key(source: BodySource, index: int) -> str:
+    """Name a person: of a data set by picture and labels, since parts of one set share its name; else by number."""
+    folder = source.name.replace("/", "-").replace(" ", "-")
+    if not isinstance(source, BodySamples):
+        return f"{folder}/{index // _FOLDER_OF:04d}/{index:08d}"
+    mark = hashlib.sha256(str(source.root.resolve() / source.picture[index]).encode())
+    for name in (*_LABELS, "has_joints", "has_smpl"):
+        mark.update(np.ascontiguousarray(getattr(source, name)[index]).tobytes())
+    digits = mark.hexdigest()[:16]
+    return f"{folder}/{digits[:2]}/{digits}"
 
 
 def _keep(path: Path, person: SeenPerson) -> None:

@@ -84,7 +84,7 @@ def _source_faults(share: float | None, limit: int) -> list[tuple[bool, str]]:
 
 @dataclass(frozen=True)
 class BodyValidSection:
-    """Whom a run is judged by: a data set, or made-up people.
+    """Whom a run is judged by: a data set, made-up people, or some of the people that there are to learn from.
 
     Attributes:
         root: of the data set.
@@ -92,6 +92,8 @@ class BodyValidSection:
         images: for a json file, its pictures.
         limit: take only so many, evenly spread; 0 for all.
         synthetic: made-up people instead; give them another seed than those that are learned from.
+        share: of the people of the one data set on disk, instead: they are kept from learning, in runs of neighbours,
+            because neighbours often show one scene.
     """
 
     root: str = ""
@@ -99,10 +101,17 @@ class BodyValidSection:
     images: str | None = None
     limit: int = 0
     synthetic: SyntheticSection | None = None
+    share: float = 0.0
 
     def __post_init__(self) -> None:
-        both = bool(self.root) == (self.synthetic is not None)
-        refuse([(both, "one of root and synthetic must say whom to be judged by"), *_source_faults(None, self.limit)])
+        given = [bool(self.root), self.synthetic is not None, self.share != 0]
+        refuse(
+            [
+                (sum(given) != 1, "one of root, synthetic and share must say whom to be judged by"),
+                (not 0 <= self.share < 1, f"share must lie from 0 to below 1, got {self.share}"),
+                *_source_faults(None, self.limit),
+            ]
+        )
 
 
 @dataclass(frozen=True)
@@ -141,9 +150,14 @@ class BodyDataSection:
     looks: str = ""
 
     def __post_init__(self) -> None:
+        on_disk = sum(isinstance(one, BodySourceSection) for one in self.sources.values())
         refuse(
             [
                 (not self.sources, "data must name at least one source, such as synthetic or lsp"),
+                (
+                    self.valid.share > 0 and on_disk != 1,
+                    f"valid.share parts one data set on disk, and {on_disk} are named; set valid.root instead",
+                ),
                 (
                     self.share_3d is not None and not 0 <= self.share_3d <= 1,
                     f"share_3d must lie from 0 to 1, got {self.share_3d}",

@@ -7,16 +7,17 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy import ndarray
 
 from limner.checks import InputError
-from limner.data import PoseSamples, read_coco, read_keypoint_json, read_samples
+from limner.data import BodySamples, PoseSamples, read_coco, read_keypoint_json, read_samples
 from limner.pose import SampleConfig, draw_numbers, plain_sample, train_sample
 from limner.train.pose_settings import DataSection, PoseConfig
 
+People = TypeVar("People", PoseSamples, BodySamples)
 _BLOCK = 20
 """Neighbouring pictures of a data set show the same scene, so those kept for judging are taken in runs of so many."""
 
@@ -47,7 +48,7 @@ def read_pose_data(config: PoseConfig) -> PoseData:
     data, image_hw = config.data, config.input.input_hw
     train = read_samples(data.root, data.train, images=data.images, image_hw=image_hw)
     if data.valid is None and data.valid_root is None:
-        train, valid = _cut(train, data.valid_share)
+        train, valid = part_pictures(train, data.valid_share)
     else:
         valid = read_valid(config)
     if train.skeleton.joints != valid.skeleton.joints:
@@ -88,8 +89,13 @@ def judged_only(config: PoseConfig) -> tuple[PoseSamples, bool]:
     return _limited(read_valid(config), data.limit), not data.limit
 
 
-def _cut(samples: PoseSamples, share: float) -> tuple[PoseSamples, PoseSamples]:
-    """Part people into those to learn from and those to be judged by, whole pictures at a time."""
+def part_pictures(samples: People, share: float) -> tuple[People, People]:
+    """Part people into those to learn from and those to be judged by, whole pictures at a time.
+
+    Args:
+        samples: of one data set, in its order.
+        share: of the pictures that are judged by; 0 takes everybody for both.
+    """
     if not share:
         return samples, samples
     places = {name: place for place, name in enumerate(dict.fromkeys(samples.picture))}
