@@ -8,7 +8,7 @@ Source: Lavin and Gray 2016, "Fast Algorithms for Convolutional Neural Networks"
 
 from __future__ import annotations
 
-from threading import Thread
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -17,16 +17,15 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.grad import conv2d_weight
 
-from limner.runtime.kernels import LAYER, NARROW, WIDE, WINOGRAD, run, transform_weights
 from limner.runtime.layer_network import can_run
+from limner.runtime.panels import transformed_panels
+from limner.runtime.plan import tiling
+from limner.runtime.products import NARROW, WIDE
+from limner.runtime.program import LAYER, run_program
+from limner.runtime.winograd import SAME
 
-# Tiles of a block: its patches and sums should lie in a core's second cache, and be enough to use its weights for.
-_TILES_OF_NARROW, _TILES_OF_BROAD, _BROAD = 24, 48, 256
 # With fewer tiles, or less to do, making Winograd's weights and the layer's row cost more than they save.
 _FEWEST_TILES, _LEAST_WORK = 64, 1 << 18
-
-# G g G^T of a kernel's nine numbers, one after the other: (36, 9).
-_TRANSFORM = torch.from_numpy(transform_weights(np.eye(9, dtype=np.float32).reshape(9, 1, 3, 3))[:, 0])
 
 
 def speed_up_training(network: nn.Module) -> nn.Module:
@@ -100,20 +99,33 @@ def _count_tiles(x: Tensor) -> int:
 def _convolved(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """Convolve maps of any layout in memory; the result has its channels together."""
     count, inputs, height, width = x.shape
-    result = torch.empty((count, len(weight), height, width), memory_format=torch.channels_last)
-    framed, (wide, narrow) = _framed(x), _panels(weight.detach())
-    shift = torch.zeros(len(weight)) if bias is None else bias.detach().contiguous()
-    tiles, threads = _count_tiles(x), torch.get_num_threads()
-    block = _tiles_of_block(tiles, inputs + len(weight), threads)
+    outputs, threads = len(weight), torch.get_num_threads()
+    result = torch.empty((count, outputs, height, width), memory_format=torch.channels_last)
+    framed, (wide, narrow) = _framed(x), transformed_panels(weight.detach())
+    ones = _ones(max(inputs, outputs))
+    shift = torch.zeros(outputs) if bias is None else bias.detach().contiguous()
+    blocks, size = tiling(SAME, count, (height, width), inputs + outputs, threads)
     layer = {
-        **{"kind": WINOGRAD, "count": count, "tiles": block, "units": -(-tiles // block), "bias": shift.data_ptr()},
-        **{"x": framed.data_ptr(), "x_high": height + 2, "x_broad": width + 2, "x_channels": inputs, "x_pad": 1},
-        **{"y": result.data_ptr(), "y_high": height, "y_broad": width, "y_channels": len(weight)},
+        **{"count": count, "height": height, "width": width, "inputs": inputs, "outputs": outputs, **blocks},
+        **{"x_step": 1, "y_step": 1, **_fields("x", framed), **_fields("y", result.permute(0, 2, 3, 1))},
+        **{"scale": ones.data_ptr(), "gain": ones.data_ptr(), "slope": ones.data_ptr(), "bias": shift.data_ptr()},
         **{"wide": wide.data_ptr(), "wide_panels": wide.shape[1], "narrow": narrow.data_ptr() if narrow.numel() else 0},
     }
     program = np.array([tuple(layer.get(name, 0) for name in LAYER.names)], LAYER)
-    _run_program(program, np.empty((threads, 36 * block * (inputs + len(weight))), np.float32))
+    # PyTorch's memory begins with a cache line, as the kernels like it.
+    run_program(program, torch.empty(threads, -(-size // WIDE) * WIDE).numpy())
     return result
+
+
+@cache
+def _ones(count: int) -> Tensor:
+    return torch.ones(count)
+
+
+def _fields(letter: str, maps: Float[Tensor, "B H W C"]) -> dict[str, int]:
+    """What a program's row tells of maps under a letter."""
+    steps = zip("nij", maps.stride(), strict=False)
+    return {letter: maps.data_ptr(), **{f"{letter}_{axis}": 4 * step for axis, step in steps}}
 
 
 def _framed(x: Tensor) -> Float[Tensor, "B H W C"]:
@@ -124,37 +136,3 @@ def _framed(x: Tensor) -> Float[Tensor, "B H W C"]:
         edge.zero_()
     framed[:, 1:-1, 1:-1] = x.detach().permute(0, 2, 3, 1)
     return framed
-
-
-def _panels(weight: Tensor) -> tuple[Float[Tensor, "36 n I 16"], Float[Tensor, "36 m I 8"]]:
-    """G g G^T of all kernels in panels of sixteen outputs, and of eight where so many are left."""
-    cut = len(weight) // WIDE * WIDE
-    return _panels_of(weight[:cut], WIDE), _panels_of(weight[cut:], NARROW)
-
-
-def _panels_of(weight: Tensor, lanes: int) -> Float[Tensor, "36 n I L"]:
-    panels, inputs = len(weight) // lanes, weight.shape[1]
-    numbers = weight.reshape(panels, lanes, inputs, 9).permute(3, 0, 2, 1)
-    return (_TRANSFORM @ numbers.reshape(9, -1)).view(36, panels, inputs, lanes)
-
-
-def _run_program(program: ndarray, space: Float32[ndarray, "P n"]) -> None:
-    """Run a program of `LAYER` rows with as many threads as there are rows of scratch memory."""
-    meeting, count = np.zeros(1, np.int64), len(space)
-    others = [Thread(target=run, args=(program, space, part, count, meeting)) for part in range(1, count)]
-    try:
-        for other in others:
-            other.start()
-        run(program, space, 0, count, meeting)
-    finally:
-        # After an interruption nobody may wait for who never came.
-        meeting[0] = np.iinfo(np.int64).max // 2
-        for other in others:
-            other.join()
-
-
-def _tiles_of_block(tiles: int, channels: int, threads: int) -> int:
-    """Return how many tiles go through Winograd's transforms together, of maps with so many channels in and out."""
-    block = _TILES_OF_NARROW if channels < _BROAD else _TILES_OF_BROAD
-    # Six tiles are multiplied at once, and every thread is to have a block.
-    return min(block, -(-tiles // (6 * threads)) * 6)
