@@ -9,12 +9,14 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "src" / "limner"
 
-# A name may import any name before it. `face` joins beside the body rooms: media, weights and runtime only.
-ROW = ("types", "checks", "records", "media", "weights", "runtime", "people", "pose", "body", "render", "motion")
-FOUNDATION = ROW[:3]
+# A name may import any name before it. `face` joins beside the body rooms: up to runtime only.
+ROW = (
+    *("types", "checks", "records", "detection", "media", "weights", "runtime"),
+    *("people", "pose", "body", "render", "motion"),
+)
 MAY_IMPORT = {
     **{room: set(ROW[:place]) for place, room in enumerate(ROW)},
-    "face": set(ROW[:6]),
+    "face": set(ROW[:7]),
     **{shared: {*ROW, "face"} for shared in ("losses", "metrics", "data")},
     "train": {*ROW, "face", "losses", "metrics", "data"},
     "api": {*ROW, "face", "losses", "metrics", "data"},

@@ -8,7 +8,7 @@ import pytest
 
 from limner.checks import InputError, ShapeError
 from limner.face import FaceFinder, Faces, find_faces, turned_square
-from limner.face.detector import search_squares
+from limner.face.detector import views_of
 from limner.media import read_image
 
 
@@ -115,8 +115,8 @@ def test_pictures_of_another_kind_are_refused():
         find_faces(np.zeros((10, 10, 3), np.float32))
 
 
-def test_search_squares_reach_every_corner():
-    squares = search_squares((300, 700), 1 / 10)
+def test_views_reach_every_corner():
+    squares = views_of((300, 700), 1 / 10)
     layers = {round(side): [(x, y) for x, y, s in squares if round(s) == round(side)] for _, _, side in squares}
     for side, starts in layers.items():
         assert min(x for x, _ in starts) <= 0 and max(x for x, _ in starts) + side >= 700 - 1

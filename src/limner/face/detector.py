@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float, Float32
 from numpy import ndarray
 
+from limner.detection import anchor_centres, average_overlapping, search_squares
 from limner.face.squares import cut_square, picture_from_crop, to_picture, turned_square
 from limner.runtime import load_network
 from limner.types import RgbImage
@@ -16,7 +17,6 @@ from limner.weights import file_path
 
 _SIDE = 128
 _LAYERS = ((8, 2), (16, 6))  # (stride, anchors a cell)
-_NEAR = 0.3  # overlap above which two boxes of one view are averaged into one
 _LAYER_STEP = 2.0
 _EASY = 0.2  # share of a view's side from which on a face is found
 _LEAST_PIXELS = 16.0  # height of a face that the mesh network can still make out
@@ -62,7 +62,7 @@ class FaceDetector:
 
     def __init__(self, *, threads: int | None = None) -> None:
         self._network = load_network(file_path("blazeface-short-range"), threads=threads)
-        self._anchors = _anchors()
+        self._anchors = anchor_centres(_SIDE, _LAYERS)
 
     def look(self, image: RgbImage, view: Float[ndarray, "4 2"], min_score: float = 0.5) -> Candidates:
         """Return the candidates in one square view of the picture, which may be turned; black lies beyond it."""
@@ -74,12 +74,15 @@ class FaceDetector:
         values = raw[0, keep].reshape(-1, 8, 2)
         centres, sizes = values[:, 0] + self._anchors[keep], values[:, 1]
         points = np.concatenate([centres[:, None], values[:, 2:] + self._anchors[keep, None]], axis=1)
-        boxes = np.concatenate([centres - sizes / 2, centres + sizes / 2], axis=1)
-        score, boxes, points = _average_overlapping(score[keep], boxes, points)
+        corners = np.stack([centres - sizes / 2, centres + sizes / 2], axis=1)
+        score, joined = average_overlapping(
+            score[keep], corners.reshape(-1, 4), np.concatenate([corners, points], axis=1)
+        )
+        corners, points = joined[:, :2], joined[:, 2:]
         matrix = picture_from_crop(view, _SIDE)
         # The network counts from the corner of its first pixel, the matrix from that pixel's centre.
         inside = to_picture(matrix, points - 0.5)
-        sides = (boxes[:, 2:] - boxes[:, :2]).max(axis=1) * np.hypot(*matrix[:, 0])
+        sides = (corners[:, 1] - corners[:, 0]).max(axis=1) * np.hypot(*matrix[:, 0])
         quads = [_level(*item) for item in zip(inside[:, 0], sides, inside[:, 1:], strict=True)]
         return Candidates(
             score.astype(np.float32),
@@ -100,7 +103,7 @@ class FaceDetector:
         """
         size_hw, shrink = (image.shape[0], image.shape[1]), 1.0
         found: list[Candidates] = []
-        for left, top, side in search_squares(size_hw, smallest):
+        for left, top, side in views_of(size_hw, smallest):
             wanted = min(1.0, 1.5 * _SIDE / side)
             if not found or wanted != shrink:
                 shrink, small = wanted, cv2.resize(image, None, fx=wanted, fy=wanted, interpolation=cv2.INTER_AREA)
@@ -113,67 +116,16 @@ class FaceDetector:
         return Candidates.join(found)
 
 
-def search_squares(size_hw: tuple[int, int], smallest: float = 1 / 20) -> list[tuple[float, float, float]]:
+def views_of(size_hw: tuple[int, int], smallest: float = 1 / 20) -> list[tuple[float, float, float]]:
     """Return the squares (left, top, side in pixels) that together show every face of at least `smallest`.
 
-    The first square holds the whole picture; each further layer has squares half as large or more, which overlap by
-    half, down to squares in which the smallest face is `_EASY` of the side.
+    `smallest` is a share of the shorter side; in the smallest squares such a face is `_EASY` of the side.
     """
-    height, width = size_hw
-    longest, shorter = float(max(height, width)), min(height, width)
-    squares = [((width - longest) / 2, (height - longest) / 2, longest)]
-    least = min(max(smallest * shorter, _LEAST_PIXELS) / _EASY, longest)
-    num_layers = int(np.ceil(np.log(longest / least) / np.log(_LAYER_STEP) - 1e-9))
-    for layer in range(1, num_layers + 1):
-        side = longest * (least / longest) ** (layer / num_layers)
-        squares += [(x, y, side) for y in _starts(height, side) for x in _starts(width, side)]
-    return squares[:_MOST_SQUARES]
-
-
-def _starts(length: int, side: float) -> list[float]:
-    """Where squares begin along one axis: overlapping by half or more; one, centred, if it is longer than the axis."""
-    if side >= length:
-        return [(length - side) / 2]
-    count = int(np.ceil((length - side) / (side / 2) - 1e-9)) + 1
-    return [float(start) for start in np.linspace(0, length - side, count)]
+    least = max(smallest * min(size_hw), _LEAST_PIXELS) / _EASY
+    return search_squares(size_hw, least, step=_LAYER_STEP, most=_MOST_SQUARES)
 
 
 def _level(centre: ndarray, side: float, points: Float[ndarray, "6 2"]) -> Float[ndarray, "4 2"]:
     """The square round a face, turned so that its eyes lie level."""
     across = points[1] - points[0]
     return turned_square(centre, max(float(side), 1.0), float(np.arctan2(across[1], across[0])))
-
-
-def _average_overlapping(
-    score: Float[ndarray, N], boxes: Float[ndarray, "N 4"], points: Float[ndarray, "N 7 2"]
-) -> tuple[Float[ndarray, M], Float[ndarray, "M 4"], Float[ndarray, "M 7 2"]]:
-    """Join boxes that overlap into one each, averaged by score, best first (the paper's blending)."""
-    order = np.argsort(-score, kind="stable")
-    scores, joined, averaged = [], [], []
-    while len(order):
-        same = box_overlap(boxes[order[:1]], boxes[order])[0] > _NEAR
-        same[0] = True
-        group, order = order[same], order[~same]
-        scores.append(score[group[0]])
-        joined.append(np.average(boxes[group], axis=0, weights=score[group]))
-        averaged.append(np.average(points[group], axis=0, weights=score[group]))
-    return np.array(scores), np.array(joined).reshape(-1, 4), np.array(averaged).reshape(-1, 7, 2)
-
-
-def box_overlap(first: Float[ndarray, "N 4"], second: Float[ndarray, "M 4"]) -> Float[ndarray, "N M"]:
-    """Return intersection over union of every box of `first` with every box of `second` (left, top, right, bottom)."""
-    low = np.maximum(first[:, None, :2], second[None, :, :2])
-    high = np.minimum(first[:, None, 2:], second[None, :, 2:])
-    shared = np.clip(high - low, 0, None).prod(axis=2)
-    areas = [np.clip(boxes[:, 2:] - boxes[:, :2], 0, None).prod(axis=1) for boxes in (first, second)]
-    return shared / np.maximum(areas[0][:, None] + areas[1][None] - shared, 1e-9)
-
-
-def _anchors() -> Float32[ndarray, "896 2"]:
-    """Middles of the anchors in network pixels."""
-    parts = []
-    for stride, copies in _LAYERS:
-        cells = (np.arange(_SIDE // stride) + 0.5) * stride
-        grid = np.stack(np.meshgrid(cells, cells), axis=-1).reshape(-1, 2)
-        parts.append(np.repeat(grid, copies, axis=0))
-    return np.concatenate(parts).astype(np.float32)

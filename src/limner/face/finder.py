@@ -10,8 +10,9 @@ from jaxtyping import Float, Float32
 from numpy import ndarray
 
 from limner.checks import InputError, NobodyFound, check_shape
+from limner.detection import box_overlap
 from limner.face.align import cut_quad, face_quad
-from limner.face.detector import Candidates, FaceDetector, box_overlap
+from limner.face.detector import Candidates, FaceDetector
 from limner.face.mesh import NUM_POINTS, Mesh, MeshNetwork, widened
 from limner.face.squares import square_side
 from limner.records import Boxes

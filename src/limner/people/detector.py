@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Float32
 from numpy import ndarray
 
+from limner.detection import anchor_centres, average_overlapping, search_squares
 from limner.people.regions import Region
 from limner.runtime import load_network
 from limner.types import RgbImage
@@ -21,7 +22,6 @@ _LAYER_STEP = 1.8
 _EASY_HEIGHT = 0.4  # share of a view's side from which on a standing person is found
 _LEAST_PIXELS = 24.0  # height of a person whom the landmark network can still make out
 _MOST_SQUARES = 400  # 2 seconds on one core
-_NEAR = 0.3  # overlap above which two boxes of one view are averaged into one
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Detector:
 
     def __init__(self, *, threads: int | None = None) -> None:
         self._network = load_network(file_path("blazepose-detector"), threads=threads)
-        self._anchors = _anchors()
+        self._anchors = anchor_centres(_SIZE, _LAYERS) / np.float32(_SIZE)
 
     def look(self, image: RgbImage, square: tuple[float, float, float], min_score: float = 0.5) -> Candidates:
         """Return the candidates in one square view of the picture.
@@ -83,7 +83,7 @@ class Detector:
         centres, sizes = values[:, 0] / _SIZE + self._anchors[keep], values[:, 1] / _SIZE
         points = values[:, 2:] / _SIZE + self._anchors[keep, None]
         boxes = np.concatenate([centres - sizes / 2, centres + sizes / 2], axis=1)
-        score, points = _average_overlapping(score[keep], boxes, points)
+        score, points = average_overlapping(score[keep], boxes, points)
         points = points * side + (left - 0.5, top - 0.5)
         tile = np.full(len(score), side, np.float32)
         return Candidates(score.astype(np.float32), points.astype(np.float32), tile)
@@ -96,7 +96,7 @@ class Detector:
             min_score: candidates below it are dropped.
             smallest: the least height of a person, as a share of the picture's height.
         """
-        squares = search_squares((image.shape[0], image.shape[1]), smallest)
+        squares = views_of((image.shape[0], image.shape[1]), smallest)
         shrink = min(1.0, _SIZE / min(side for _, _, side in squares))
         if shrink < 1.0:
             image = cv2.resize(image, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
@@ -105,61 +105,11 @@ class Detector:
         return Candidates(found.score, (found.points + 0.5) / np.float32(shrink) - 0.5, found.tile / np.float32(shrink))
 
 
-def search_squares(size_hw: tuple[int, int], smallest: float = 1 / 6) -> list[tuple[float, float, float]]:
+def views_of(size_hw: tuple[int, int], smallest: float = 1 / 6) -> list[tuple[float, float, float]]:
     """Return the squares (left, top, side in pixels) that together show everyone of at least `smallest` x the height.
 
-    The first square holds the whole picture. Each further layer has squares `_LAYER_STEP` times smaller that overlap
-    by half, down to squares in which the smallest person is `_EASY_HEIGHT` of the side. Nobody is looked for below
-    `_LEAST_PIXELS`; a picture much wider than high is searched for large people first, as far as `_MOST_SQUARES` go.
+    In the smallest squares the smallest person is `_EASY_HEIGHT` of the side; nobody is looked for below
+    `_LEAST_PIXELS`.
     """
-    height, width = size_hw
-    longest = float(max(height, width))
-    squares = [((width - longest) / 2, (height - longest) / 2, longest)]
-    least = min(max(smallest * height, _LEAST_PIXELS) / _EASY_HEIGHT, longest)
-    num_layers = int(np.ceil(np.log(longest / least) / np.log(_LAYER_STEP) - 1e-9))
-    for layer in range(1, num_layers + 1):
-        side = longest * (least / longest) ** (layer / num_layers)
-        squares += [(x, y, side) for y in _starts(height, side) for x in _starts(width, side)]
-    return squares[:_MOST_SQUARES]
-
-
-def _starts(length: int, side: float) -> list[float]:
-    """Where squares begin along one axis: overlapping by half or more; one, centred, if it is longer than the axis."""
-    if side >= length:
-        return [(length - side) / 2]
-    count = int(np.ceil((length - side) / (side / 2) - 1e-9)) + 1
-    return [float(start) for start in np.linspace(0, length - side, count)]
-
-
-def _average_overlapping(
-    score: Float[ndarray, N], boxes: Float[ndarray, "N 4"], points: Float[ndarray, "N 4 2"]
-) -> tuple[Float[ndarray, M], Float[ndarray, "M 4 2"]]:
-    """Join boxes that overlap into one each, averaged by score, best first (BlazeFace's blending, Bazarevsky 2019)."""
-    order = np.argsort(-score, kind="stable")
-    scores, averaged = [], []
-    while len(order):
-        same = box_overlap(boxes[order[:1]], boxes[order])[0] > _NEAR
-        same[0] = True
-        group = order[same]
-        scores.append(score[group[0]])
-        averaged.append(np.average(points[group], axis=0, weights=score[group]))
-        order = order[~same]
-    return np.array(scores), np.array(averaged).reshape(-1, 4, 2)
-
-
-def box_overlap(first: Float[ndarray, "N 4"], second: Float[ndarray, "M 4"]) -> Float[ndarray, "N M"]:
-    """Return intersection over union of every box of `first` with every box of `second` (left, top, right, bottom)."""
-    low = np.maximum(first[:, None, :2], second[None, :, :2])
-    high = np.minimum(first[:, None, 2:], second[None, :, 2:])
-    shared = np.clip(high - low, 0, None).prod(axis=2)
-    areas = [np.clip(boxes[:, 2:] - boxes[:, :2], 0, None).prod(axis=1) for boxes in (first, second)]
-    return shared / np.maximum(areas[0][:, None] + areas[1][None] - shared, 1e-9)
-
-
-def _anchors() -> Float32[ndarray, "2254 2"]:
-    parts = []
-    for stride, copies in _LAYERS:
-        cells = (np.arange(_SIZE // stride) + 0.5) * stride / _SIZE
-        grid = np.stack(np.meshgrid(cells, cells), axis=-1).reshape(-1, 2)
-        parts.append(np.repeat(grid, copies, axis=0))
-    return np.concatenate(parts).astype(np.float32)
+    least = max(smallest * size_hw[0], _LEAST_PIXELS) / _EASY_HEIGHT
+    return search_squares(size_hw, least, step=_LAYER_STEP, most=_MOST_SQUARES)

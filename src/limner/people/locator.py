@@ -12,7 +12,8 @@ from jaxtyping import Float, Float32
 from numpy import ndarray
 
 from limner.checks import InputError, check_shape
-from limner.people.detector import Detector, box_overlap
+from limner.detection import box_overlap
+from limner.people.detector import Detector
 from limner.people.landmarks import LandmarkNetwork, Landmarks
 from limner.people.regions import Region
 from limner.records import Boxes, Keypoints

@@ -15,6 +15,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy.optimize import linear_sum_assignment
 
+from limner.detection import box_overlap
 from limner.people import Region
 from limner.pose.predictor import PosePredictor
 from limner.records import Boxes, Keypoints
@@ -199,7 +200,7 @@ def _likeness(first: Keypoints, second: Keypoints) -> float:
     distance = np.linalg.norm(first.xy[0] - second.xy[0], axis=1) / max(float(size), 1e-6)
     weight = np.minimum(first.score[0], second.score[0]) + 1e-6
     skeletons = float((np.exp(-(distance**2) / (2 * _SPREAD**2)) * weight).sum() / weight.sum())
-    return max(skeletons, 0.5 * _overlap(_box(first), _box(second)))
+    return max(skeletons, 0.5 * float(box_overlap(_box(first)[None], _box(second)[None])[0, 0]))
 
 
 def _extent(keypoints: Keypoints) -> float:
@@ -222,9 +223,3 @@ def _box(keypoints: Keypoints) -> Float[ndarray, "4"]:
     low, high = points.min(axis=0), points.max(axis=0)
     room = _ROOM * (high - low).max()
     return np.concatenate([low - room, high + room])
-
-
-def _overlap(first: ndarray, second: ndarray) -> float:
-    inside = np.maximum(np.minimum(first[2:], second[2:]) - np.maximum(first[:2], second[:2]), 0).prod()
-    union = (first[2:] - first[:2]).prod() + (second[2:] - second[:2]).prod() - inside
-    return float(inside / max(union, 1e-6))
