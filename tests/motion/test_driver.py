@@ -188,6 +188,20 @@ def test_frames_without_the_person_are_counted(film: Path, body: BodyData, monke
     assert found.frames_without_person == 3 and len(found.motion) == 20
 
 
+def test_a_film_ends_where_the_person_is_gone_for_good(
+    film: Path, body: BodyData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(driver, "GONE_S", 0.2)
+    points = keypoints_of(body, standing(1, size_hw=(64, 48)))
+    follow(monkeypatch, points, unseen=(5, *range(12, 20)))
+    found = read_driver(film)
+    assert len(found.motion) == 12 and found.frames_without_person == 1
+    assert found.warnings == ("the person of film.mp4 is gone for good after 0.4 s; the film ends there",)
+    follow(monkeypatch, points, unseen=tuple(range(15, 20)))
+    shortly = read_driver(film)
+    assert len(shortly.motion) == 20 and shortly.frames_without_person == 5 and shortly.warnings == ()
+
+
 def test_only_the_frames_of_the_span_are_watched(film: Path, body: BodyData, monkeypatch: pytest.MonkeyPatch) -> None:
     shown = follow(monkeypatch, keypoints_of(body, standing(1, size_hw=(64, 48))))
     totals: set[int | None] = set()

@@ -61,6 +61,13 @@ def test_track_person_does_not_take_somebody_else(locator, striding_video):
     assert seen == [True] * 2 + [False] * 3
 
 
+def test_track_person_notices_a_cut_to_somebody_in_the_same_place(locator, striding_video):
+    # A man in black and one in grey and blue look at the same table.
+    frames = itertools.chain(read_frames(striding_video, 800, 807), read_frames(striding_video, 1270, 1274))
+    seen = [keypoints is not None for _, keypoints, _ in track_person(frames, locator=locator)]
+    assert seen == [True] * 7 + [False] * 4
+
+
 def test_track_person_second_person_of_one_is_nobody(locator, woman):
     assert list(track_person([woman], person=1, locator=locator)) == [(0, None, None)]
     with pytest.raises(InputError, match="counts from 0"):

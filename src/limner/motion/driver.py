@@ -9,6 +9,10 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeAlias
 
+import numpy as np
+from jaxtyping import Bool
+from numpy import ndarray
+
 from limner.body import BodyPredictor
 from limner.checks import InputError, NobodyFound
 from limner.media import motion_kind, open_video, read_keypoints, read_motion, resample_motion
@@ -20,6 +24,8 @@ Progress: TypeAlias = Callable[[int, int | None, str], None]
 
 MOTION_RATE = Fraction(30)
 """Frames a second of a result whose motion has no pictures."""
+GONE_S = 1.0
+"""Who is not seen for longer at the end has gone: a film cut together goes on with somebody else."""
 
 
 @dataclass(frozen=True)
@@ -31,12 +37,14 @@ class Driver:
         frame_rate: frames a second, exact.
         sound_from: the file whose sound goes with it; None for none.
         frames_without_person: how many frames of the driver showed nobody and were bridged.
+        warnings: what the user should know.
     """
 
     motion: Motion | Bodies
     frame_rate: Fraction
     sound_from: Path | None = None
     frames_without_person: int = 0
+    warnings: tuple[str, ...] = ()
 
 
 def read_driver(
@@ -90,9 +98,8 @@ def _from_keypoints(
     valid = (keypoints.score > 0).any(axis=1)
     if not valid.any():
         raise NobodyFound(f"none of the keypoints in {path} has a score above zero")
-    predictor = BodyPredictor.load(body, anchor=0.0)
-    bodies = predictor.fit_clip(keypoints, None, size_hw=_extent(keypoints), frame_rate=rate, valid=valid)
-    return Driver(bodies, rate, None, int((~valid).sum()))
+    count, warnings = _until_gone(valid, rate, path)
+    return _fitted(keypoints[:count], valid[:count], _extent(keypoints), rate, body, warnings=warnings)
 
 
 def _from_video(
@@ -116,10 +123,33 @@ def _from_video(
     if all(found is None for found in track):
         raise NobodyFound(f"nobody was found in the {len(track)} frames of {path}; give a video that shows a person")
     clip, valid = Keypoints.of_clip(track)
+    count, warnings = _until_gone(valid, video.frame_rate, path)
+    found = _fitted(clip[:count], valid[:count], video.size_hw, video.frame_rate, body, warnings=warnings)
+    return replace(found, sound_from=path if video.has_sound and not seconds[0] else None)
+
+
+def _until_gone(valid: Bool[ndarray, "T"], rate: Fraction, path: str | Path) -> tuple[int, tuple[str, ...]]:
+    """How many frames to play, up to where the person is gone for good, and what to say of it."""
+    count = int(np.flatnonzero(valid)[-1]) + 1
+    if len(valid) - count <= GONE_S * rate:
+        return len(valid), ()
+    gone = f"the person of {Path(path).name} is gone for good after {count / float(rate):.1f} s; the film ends there"
+    return count, (gone,)
+
+
+def _fitted(
+    keypoints: Keypoints,
+    valid: Bool[ndarray, "T"],
+    size_hw: tuple[int, int],
+    rate: Fraction,
+    body: str,
+    *,
+    warnings: tuple[str, ...],
+) -> Driver:
+    # Nothing holds the bodies to the network's: they have to lie on the joints that are seen.
     predictor = BodyPredictor.load(body, anchor=0.0)
-    bodies = predictor.fit_clip(clip, None, size_hw=video.size_hw, frame_rate=video.frame_rate, valid=valid)
-    sound = path if video.has_sound and not seconds[0] else None
-    return Driver(bodies, video.frame_rate, sound, int((~valid).sum()))
+    bodies = predictor.fit_clip(keypoints, None, size_hw=size_hw, frame_rate=rate, valid=valid)
+    return Driver(bodies, rate, None, int((~valid).sum()), warnings)
 
 
 def _span(count: int | None, rate: Fraction, start: float | None, end: float | None, path: str | Path) -> slice:

@@ -163,7 +163,9 @@ class _Film:
         # Sound fits only frames that run as the driver does.
         sound = driver.sound_from if len(order) == len(placed) else None
         missing = driver.frames_without_person
-        more = [f"{missing} frames of the driver show nobody and were bridged"] if missing else []
+        more = [*driver.warnings]
+        if missing:
+            more.append(f"{missing} frames of the driver show nobody and were bridged")
         return self.shoot(actor, placed, order, casting, warnings=more, bridged=missing, sound_from=sound)
 
     def shoot(

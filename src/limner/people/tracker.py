@@ -112,7 +112,12 @@ class _Follower:
         assert self.last is not None
         self._unchecked += 1
         led = self._locator.landmarks(frame, self.last.next_region, with_mask=True)
-        doubtful = not _plausible(led) or skeleton_similarity(led, self.last) < _LIKE_BEFORE
+        # After a cut somebody else may stand in the same place: the colours are asked before they are learned from.
+        doubtful = (
+            not _plausible(led)
+            or skeleton_similarity(led, self.last) < _LIKE_BEFORE
+            or not self._looks_the_same(frame, led)
+        )
         skeleton = self.look(frame, self.last) if doubtful or self._unchecked >= _CHECK_EVERY else led
         self.just_lost = skeleton is None
         self._remember(frame, skeleton)
