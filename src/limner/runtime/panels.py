@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from jaxtyping import Float
 from llvmlite import ir
 from numba import types
@@ -19,24 +18,28 @@ from limner.runtime.products import NARROW, WIDE
 from limner.runtime.vectors import INT, LANES, VECTOR, compiled, constant, float_pointer, fused, load_one, store
 from limner.runtime.winograd import SAME, TILES
 
+PLACES = TILES[SAME].places ** 2
+
 
 def transformed_panels(
-    weight: Float[Tensor, "O I 3 3"],
+    weight: Float[Tensor, "O I 3 3"], memory: Float[Tensor, " n"]
 ) -> tuple[Float[Tensor, "36 n I 16"], Float[Tensor, "36 m I 8"]]:
     """Return G g G^T of all kernels in panels of sixteen outputs, and of eight where so many are left.
 
-    The number of outputs must be a multiple of eight; the order in memory may be any.
+    Args:
+        weight: a multiple of eight outputs, in any order in memory.
+        memory: where the panels are written, `PLACES` O I numbers.
     """
-    cut = len(weight) // WIDE * WIDE
-    return _panels_of(weight[:cut], WIDE), _panels_of(weight[cut:], NARROW)
+    outputs, inputs = weight.shape[:2]
+    cut = outputs // WIDE * WIDE
+    wide, narrow = memory.split([PLACES * inputs * cut, PLACES * inputs * (outputs - cut)])
+    return _panels_of(weight[:cut], WIDE, wide), _panels_of(weight[cut:], NARROW, narrow)
 
 
-def _panels_of(weight: Tensor, lanes: int) -> Float[Tensor, "36 n I L"]:
+def _panels_of(weight: Tensor, lanes: int, memory: Tensor) -> Float[Tensor, "36 n I L"]:
     panels, inputs = len(weight) // lanes, weight.shape[1]
-    # PyTorch's memory begins with a cache line, as the kernels like it.
-    result = torch.empty(TILES[SAME].places ** 2, panels, inputs, lanes)
-    _transform_all(weight.data_ptr(), weight.stride(), result.data_ptr(), (panels, inputs), lanes == WIDE)
-    return result
+    _transform_all(weight.data_ptr(), weight.stride(), memory.data_ptr(), (panels, inputs), lanes == WIDE)
+    return memory.view(PLACES, panels, inputs, lanes)
 
 
 @compiled

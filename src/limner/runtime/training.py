@@ -9,6 +9,7 @@ Source: Lavin and Gray 2016, "Fast Algorithms for Convolutional Neural Networks"
 from __future__ import annotations
 
 from functools import cache
+from threading import local
 from typing import Any
 
 import numpy as np
@@ -18,14 +19,14 @@ from torch import Tensor, nn
 from torch.nn.grad import conv2d_weight
 
 from limner.runtime.layer_network import can_run
-from limner.runtime.panels import transformed_panels
+from limner.runtime.panels import PLACES, transformed_panels
 from limner.runtime.plan import tiling
 from limner.runtime.products import NARROW, WIDE
 from limner.runtime.program import LAYER, run_program
 from limner.runtime.winograd import SAME
 
 # With fewer tiles, or less to do, making Winograd's weights and the layer's row cost more than they save.
-_FEWEST_TILES, _LEAST_WORK = 64, 1 << 18
+_FEWEST_TILES, _LEAST_WORK = 32, 1 << 17
 
 
 def speed_up_training(network: nn.Module) -> nn.Module:
@@ -101,10 +102,12 @@ def _convolved(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     count, inputs, height, width = x.shape
     outputs, threads = len(weight), torch.get_num_threads()
     result = torch.empty((count, outputs, height, width), memory_format=torch.channels_last)
-    framed, (wide, narrow) = _framed(x), transformed_panels(weight.detach())
+    blocks, size = tiling(SAME, count, (height, width), inputs + outputs, threads)
+    size = -(-size // WIDE) * WIDE
+    panels, space = _memory.take(PLACES * outputs * inputs, threads * size)
+    framed, (wide, narrow) = _framed(x), transformed_panels(weight.detach(), panels)
     ones = _ones(max(inputs, outputs))
     shift = torch.zeros(outputs) if bias is None else bias.detach().contiguous()
-    blocks, size = tiling(SAME, count, (height, width), inputs + outputs, threads)
     layer = {
         **{"count": count, "height": height, "width": width, "inputs": inputs, "outputs": outputs, **blocks},
         **{"x_step": 1, "y_step": 1, **_fields("x", framed), **_fields("y", result.permute(0, 2, 3, 1))},
@@ -112,9 +115,24 @@ def _convolved(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         **{"wide": wide.data_ptr(), "wide_panels": wide.shape[1], "narrow": narrow.data_ptr() if narrow.numel() else 0},
     }
     program = np.array([tuple(layer.get(name, 0) for name in LAYER.names)], LAYER)
-    # PyTorch's memory begins with a cache line, as the kernels like it.
-    run_program(program, torch.empty(threads, -(-size // WIDE) * WIDE).numpy())
+    run_program(program, space.view(threads, size).numpy())
     return result
+
+
+class _Memory(local):
+    """Memory that each thread uses again, for new memory would cost more than what is written to it."""
+
+    def __init__(self) -> None:
+        self._all = torch.empty(0)  # PyTorch's begins with a cache line, as the kernels like it
+
+    def take(self, *sizes: int) -> tuple[Tensor, ...]:
+        """Return parts of so many numbers, until the next call; all but the last should fill whole cache lines."""
+        if self._all.numel() < sum(sizes):
+            self._all = torch.empty(sum(sizes))
+        return self._all[: sum(sizes)].split(sizes)
+
+
+_memory = _Memory()
 
 
 @cache
