@@ -139,6 +139,12 @@ def test_two_people_in_a_picture(run: Run, pair_png: Path, tmp_path: Path, monke
     assert blue[:, 256:].max() > 60 and blue[:, :256].max() < 60  # the second in blue, the first not
 
 
+def test_drawings_may_go_into_the_folder_that_is_written(run: Run, small_person: Path, tmp_path: Path) -> None:
+    outcome = run("body", small_person, "-o", tmp_path / "out", "--format", "npz", "--draw", tmp_path / "out" / "drawn")
+    assert outcome.code == 0, outcome.output
+    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == ["bodies.npz", "drawn"]
+
+
 def test_two_people_in_a_video(run: Run, pair_png: Path, tmp_path: Path) -> None:
     image = read_image(pair_png)
     write_video(tmp_path / "film.mp4", [np.roll(image, shift, axis=0) for shift in range(4)], frame_rate=10)

@@ -131,8 +131,6 @@ class BodyWriter:
                 for kind in self._formats:
                     for stem, group in self._pieces(kind, tracks):
                         self._write_one(kind, temporary / f"{stem}.{kind}", group, name)
-                if self._output.is_dir():
-                    self._output.rmdir()  # an empty one stands there, which not every system renames over
 
     def _pieces(self, kind: BodyFormat, tracks: Sequence[Track]) -> Iterator[tuple[str, list[Track]]]:
         """Yield the name of every file of a kind, and what goes into it."""

@@ -118,9 +118,28 @@ def remove_quietly(path: Path) -> None:
             path.unlink(missing_ok=True)
 
 
+def put_into_place(made: Path, path: Path) -> None:
+    """Give a finished file or folder its name; the files of a folder go into one that stands there.
+
+    That one was empty when the work began. What came since, such as drawings of the same run, stays.
+
+    Raises:
+        OSError: the operating system refuses, or a name is taken.
+    """
+    if not (made.is_dir() and path.is_dir()):
+        os.replace(made, path)
+        return
+    entries = sorted(made.iterdir())
+    if taken := [entry.name for entry in entries if (path / entry.name).exists()]:
+        raise FileExistsError(f"{', '.join(taken)} came to stand there meanwhile")
+    for entry in entries:
+        os.replace(entry, path / entry.name)
+    made.rmdir()
+
+
 @contextlib.contextmanager
 def written_beside(path: Path) -> Iterator[Path]:
-    """Give a temporary name beside `path`; rename it on success, remove it on any error and on Ctrl-C.
+    """Give a temporary name beside `path`; put it into place on success, remove it on any error and on Ctrl-C.
 
     Raises:
         FileProblem: the operating system refuses to write.
@@ -128,7 +147,7 @@ def written_beside(path: Path) -> Iterator[Path]:
     temporary = temporary_beside(path)
     try:
         yield temporary
-        os.replace(temporary, path)
+        put_into_place(temporary, path)
     except FileProblem:
         raise
     except OSError as problem:

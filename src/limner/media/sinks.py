@@ -15,7 +15,7 @@ import av.video.reformatter
 import numpy as np
 from numpy import ndarray
 
-from limner.media.files import remove_quietly, sequence_parts, temporary_beside
+from limner.media.files import put_into_place, remove_quietly, sequence_parts, temporary_beside
 from limner.media.picture import encode_image
 from limner.media.provenance import COMMENT
 from limner.media.sound import SoundTrack, takes_sound
@@ -238,14 +238,12 @@ class SequenceSink:
         self._count += 1
 
     def finish(self) -> None:
-        """Move the pictures to their names, or the folder to its own."""
+        """Move the pictures to their names."""
         if sequence_parts(self._path):
             for picture in sorted(self._folder.iterdir()):
                 os.replace(picture, self._path.parent / picture.name)
         else:
-            if self._path.is_dir():
-                self._path.rmdir()
-            os.replace(self._folder, self._path)
+            put_into_place(self._folder, self._path)
 
     def abandon(self) -> None:
         """Remove the temporary folder, if it is still there."""
