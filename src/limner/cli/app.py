@@ -8,14 +8,11 @@ import typer
 
 from limner import __version__
 from limner.cli import (
-    body_training,
     checkup,
     data_verbs,
     export_verbs,
-    face_training,
     face_verbs,
     jobs,
-    motion_training,
     scores,
     train_verbs,
     weight_verbs,
@@ -61,9 +58,4 @@ app.add_typer(weight_verbs.app, name="weights")
 app.add_typer(data_verbs.app, name="data")
 app.add_typer(train_verbs.app, name="train")
 scores.app.command("pose")(train_verbs.eval_pose)
-scores.app.command("body")(body_training.eval_body)
-train_verbs.app.command("generator", no_args_is_help=True)(face_training.generator)
-train_verbs.app.command("motion", no_args_is_help=True)(motion_training.train_motion)
-train_verbs.app.command("face", no_args_is_help=True)(face_training.face)
-train_verbs.app.command("body", no_args_is_help=True)(body_training.train_body)
-scores.app.command("face")(face_training.eval_face)
+scores.app.command("body")(train_verbs.eval_body)

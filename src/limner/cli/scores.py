@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from limner.checks import InputError
 from limner.cli.choices import AsJson, Body, Person, Size
 from limner.cli.outcome import print_json, verb
 from limner.cli.progress import ProgressBar
@@ -99,6 +100,53 @@ def motion(
         print_json([_plain_clip(clip) for clip in scores.clips])
     else:
         typer.echo(scores.table())
+
+
+@app.command()
+@verb
+def face(
+    results: Annotated[Path, typer.Argument(help="A folder of results.", show_default=False)],
+    wanted: Annotated[
+        Path, typer.Argument(help="A folder of wanted pictures, with the same names.", show_default=False)
+    ],
+    *,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="A json file for the scores of each picture.")
+    ] = None,
+    lpips: Annotated[Path | None, typer.Option(help="AlexNet as torchvision publishes it.")] = None,
+    lpips_linear: Annotated[Path | None, typer.Option(help="The weights of LPIPS 0.1 for it.")] = None,
+    recogniser: Annotated[Path | None, typer.Option(help="CurricularFace_Backbone.pth or its imported name.")] = None,
+    inception: Annotated[Path | None, typer.Option(help="Weights of Inception, for FID.")] = None,
+    maps: Annotated[bool, typer.Option("--maps", help="The folders hold label maps: accuracy and mIoU.")] = False,
+    classes: Annotated[int, typer.Option(min=2, help="Classes of label maps.")] = 19,
+    as_json: AsJson = False,
+) -> None:
+    """Compare aligned faces with wanted ones: L2, identity, and LPIPS and FID where their weights are given.
+
+    Identity is by limner's own embedding unless --recogniser names the published one.
+    """
+    from limner import api
+
+    if (lpips is None) != (lpips_linear is None):
+        raise InputError("--lpips and --lpips-linear belong together: give both")
+    with ProgressBar() as progress:
+        if maps:
+            means = api.evaluate_maps(results, wanted, classes=classes, progress=progress)
+        else:
+            scores = api.evaluate_faces(
+                results,
+                wanted,
+                output,
+                lpips=None if lpips is None or lpips_linear is None else (lpips, lpips_linear),
+                recogniser=recogniser,
+                inception=inception,
+                progress=progress,
+            )
+            means = scores.means
+    if as_json:
+        print_json(means)
+    else:
+        typer.echo("\n".join(f"{name:20} {value:.4f}" for name, value in means.items()) if maps else scores.table())
 
 
 def _plain_clip(clip: ClipScores) -> dict[str, Any]:
