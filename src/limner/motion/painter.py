@@ -26,6 +26,9 @@ SAME_PLACE_M = (0.26, 0.12)
 """Rest places farther apart than the first belong to other parts of the person, nearer than the second to the same."""
 UPRIGHT = (0.75, 0.95)
 """How much of an outward step must lie in the photo's plane for the photo to say what is there: none, all."""
+FACE_ON = (0.55, 0.8)
+"""How far a limb must show the photo's view of it, from the front or mirrored from behind, for what lies beyond its
+outline to be carried along: none, all. A tuft of hair seen flat on is no guide to the head's profile."""
 STRETCH = (0.35, 0.75)
 """Share of the frame's cosine to the skin that the photo's must have; with less, its pixels would be stretched."""
 STILL_M = (0.02, 0.008)
@@ -191,7 +194,8 @@ def _paint_layer(
     atlas_xy = atlas_uv * np.float32(len(appearance.atlas)) - np.float32(0.5)
     texture = _remap(appearance.atlas, atlas_xy)
     colour, photo_alpha = _look_up(appearance, xy, texture, on_skin[..., 2], covered)
-    alpha = _alpha(appearance, photo_alpha, xy, covered, on_skin[..., 2], outer, reach) * (1 - on_skin[..., 11])
+    alpha = _alpha(appearance, photo_alpha, xy, covered, on_skin[..., 2], outer, reach)
+    alpha = alpha * (1 - _with_rim(on_skin[..., 11], covered))
     place = np.where(covered[..., None], on_skin[..., 7:10], outer.place)
     unturned = np.where(covered, on_skin[..., 12], outer.unturned)
     still = _still(appearance, xy, place, window, figure) * cv2.blur(unturned, (5, 5))
@@ -306,7 +310,7 @@ def _limb_maps(source: Figure, target: Figure, body: BodyData) -> Float32[ndarra
 
 @dataclass(frozen=True, eq=False)
 class _Outer:
-    """Beyond the outline: photo pixels, rest places, shares, trust, turn, how far in-plane the map is, distance."""
+    """Beyond the outline: photo pixels, rest places, shares, trust, turn, in-plane parts of steps and patches, way out."""
 
     xy: Float32[ndarray, "h w 2"]
     place: Float32[ndarray, "h w 3"]
@@ -314,6 +318,7 @@ class _Outer:
     seen: Float32[ndarray, "h w"]
     unturned: Float32[ndarray, "h w"]
     upright: Float32[ndarray, "h w"]
+    face_on: Float32[ndarray, "h w"]
     distance: Float32[ndarray, "h w"]
 
 
@@ -341,8 +346,9 @@ def _spread_outward(
     out_x, out_y = cv2.Sobel(distance, cv2.CV_32F, 1, 0), cv2.Sobel(distance, cv2.CV_32F, 0, 1)
     length = np.maximum(np.hypot(out_x, out_y), 1e-6)
     upright = np.hypot(a * out_x + b * out_y, c * out_x + d * out_y) / length / scale
+    face_on = np.abs(a * d - b * c) / scale**2
     place, share, seen, unturned = spread[..., 6:9], spread[..., 9], spread[..., 10], spread[..., 11]
-    return _Outer(xy, place, share, seen, unturned, upright, distance)
+    return _Outer(xy, place, share, seen, unturned, upright, face_on, distance)
 
 
 def _spread_coarsely(
@@ -406,10 +412,17 @@ def _alpha(
     beyond = _remap(appearance.beyond, xy, cv2.BORDER_CONSTANT)
     away = np.linalg.norm(_remap(appearance.place, xy) - outer.place, axis=-1)
     beyond = beyond * smooth_step(*SAME_PLACE_M, away) * smooth_step(*UPRIGHT, outer.upright)
+    beyond *= smooth_step(*FACE_ON, outer.face_on)
     beyond *= smooth_step(reach + SPREAD_CELL, reach, outer.distance)
     # The rim that smooths the outline is kept only where the photo does not know better.
     rim = soft * (1 - outer.seen * (1 - photo_alpha))
     return np.where(covered, within, np.maximum(beyond, rim)).astype(np.float32)
+
+
+def _with_rim(left_out: Float32[ndarray, "h w"], covered: ndarray) -> Float32[ndarray, "h w"]:
+    """A limb that is left out takes the soft rim round it along, or its outline would stay as a thin line."""
+    near = cv2.dilate(left_out, np.ones((3, 3), np.uint8))
+    return np.where(covered, left_out, near).astype(np.float32)
 
 
 def _attached(alpha: Float32[ndarray, "h w"], covered: ndarray) -> Float32[ndarray, "h w"]:

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Bool, Float32, UInt8
 from numpy import ndarray
 
 from limner.body import BodyData
 from limner.motion.drawn import Figure
+from limner.motion.hair import find_scalp, strand_levels, strands
 from limner.motion.surface import (
     disc,
     mesh_edges,
@@ -110,7 +111,7 @@ def read_appearance(
     strict = _eased(body, strict * (1 - near_arm))
     place, beyond, reach_px = _outside(figure, body, alpha, rest)
     colours = fill_colours(colour, body, figure, strict, rest)
-    atlas = _bake(colour, body, figure, strict, colours)
+    atlas = _bake(colour, body, figure, strict, colours, rest)
     normals = vertex_normals(rest, body.faces)
     phantom = _phantom(figure, alpha)
     return Appearance(
@@ -200,24 +201,32 @@ def _bake(
     figure: Figure,
     seen: Float32[ndarray, "V"],
     colours: Float32[ndarray, "V 3"],
+    rest: Float32[ndarray, "V 3"],
 ) -> UInt8[ndarray, "A A 3"]:
     """Paint the atlas: filled colours below, the mirrored side's pixels over them, the photo's own on top."""
     assert body.uv is not None
     raster = rasterise_uv(body.uv, (ATLAS_SIDE, ATLAS_SIDE))
     in_front = sample_faces(figure.raster, seen[:, None], body.faces)[..., 0]
     echo = echo_share(body, figure, seen, smooth_step(0.5, 1.0, sample_points(in_front, figure.points)))
-    layers = [np.c_[colours, figure.points, seen, echo]]
+    fine = fine_structure(colour, figure.pixels_per_metre)
+    scalp = find_scalp(body, sample_points(colour, figure.points).astype(np.float32), seen, rest)
+    levels = strand_levels(scalp, sample_points(fine, figure.points), seen)
+    layers = [np.c_[colours, figure.points, seen, echo, rest, levels]]
     if body.mirror_vertices is not None:
         mirrored = body.mirror_vertices
         layers.append(np.c_[figure.points[mirrored], seen[mirrored]])
     texels = sample_faces(raster, np.concatenate(layers, axis=1).astype(np.float32), body.faces)
-    atlas = texels[..., :3] + texels[..., 6:7] * _look(
-        fine_structure(colour, figure.pixels_per_metre), texels[..., 3:5]
-    )
-    for first in (7, 3) if texels.shape[-1] > 7 else (3,):
+    atlas = texels[..., :3] + texels[..., 6:7] * _look(fine, texels[..., 3:5])
+    grown = texels[..., 10] > 0
+    atlas[grown] += (texels[grown, 10] * strands(texels[grown, 7:10], _middle(rest, scalp.hair)))[:, None]
+    for first in (11, 3) if texels.shape[-1] > 11 else (3,):
         photo, weight = _look(colour, texels[..., first : first + 2]), texels[..., first + 2 : first + 3]
         atlas = atlas + weight * (photo - atlas)
     return _pad_islands(atlas, raster)
+
+
+def _middle(places: Float32[ndarray, "V 3"], which: Bool[ndarray, "V"]) -> Float32[ndarray, "3"]:
+    return places[which].mean(axis=0) if which.any() else np.zeros(3, np.float32)
 
 
 def _look(image: ndarray, points: Float32[ndarray, "A A 2"]) -> ndarray:

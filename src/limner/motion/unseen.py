@@ -7,16 +7,16 @@ same height all round. The back of the head takes the colour of the hair, not of
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float32, UInt8
+from jaxtyping import Float32, UInt8
 from numpy import ndarray
 from scipy.spatial import cKDTree
 
 from limner.body import BodyData
 from limner.motion.drawn import Figure
+from limner.motion.hair import TRUSTED, Scalp, find_scalp
 from limner.motion.surface import mesh_edges, sample_points, spread_on_mesh
 
 STRETCH = 6.0
@@ -27,14 +27,8 @@ NEAR_M = 0.03
 KNOWN, GUESSED = 40.0, 1.0
 SMOOTHING = 0.5
 MIRROR_TRUST = 0.5
-TRUSTED = 0.3
-HAIRLINE_M = 0.025
-"""How far above the face list (brows) the forehead ends."""
-BEHIND_FACE_M = 0.05
 HAIR_EVENNESS = 0.7
 """How much the unseen hair takes of the colour on top of the head, rather than of the nearest hair seen."""
-HAIR_LIKE = 0.45
-"""A colour is hair when it is so much nearer to the hair's than to the skin's: ears cast shadows."""
 DETAIL_SHARE = 0.7
 DETAIL_LEVELS = 25.0
 DETAIL_M = 0.03
@@ -75,7 +69,7 @@ def fill_colours(
             :, None
         ]
         belief = trust + other
-    filled, scalp = np.zeros_like(own), _scalp(body, own, trust, rest)
+    filled, scalp = np.zeros_like(own), find_scalp(body, own, trust, rest)
     for members, sources in _groups(body, scalp, belief):
         filled[members] = _from_nearest(known, belief, sources, members, _stretched(body, rest))
     if scalp.colour is not None:
@@ -94,16 +88,7 @@ def _stretched(body: BodyData, rest: Float32[ndarray, "V 3"]) -> Float32[ndarray
     return places
 
 
-class _Scalp(NamedTuple):
-    """Where hair is to be expected, where skin shows among it (ears, forehead), the face, and the hair's colour."""
-
-    hair: Bool[ndarray, "V"]
-    bare: Bool[ndarray, "V"]
-    face: Bool[ndarray, "V"]
-    colour: Float32[ndarray, "3"] | None
-
-
-def _groups(body: BodyData, scalp: _Scalp, belief: Float32[ndarray, "V"]) -> Iterator[tuple[ndarray, ndarray]]:
+def _groups(body: BodyData, scalp: Scalp, belief: Float32[ndarray, "V"]) -> Iterator[tuple[ndarray, ndarray]]:
     """Who is filled, and from whom: a bare arm says nothing of a sleeveless back."""
     kinds, sure = part_kinds(body), belief > TRUSTED
     hair, bare, face, _ = scalp
@@ -115,28 +100,6 @@ def _groups(body: BodyData, scalp: _Scalp, belief: Float32[ndarray, "V"]) -> Ite
             yield np.flatnonzero(face), np.flatnonzero(face & sure)
             members &= ~hair & ~face
         yield np.flatnonzero(members), np.flatnonzero(members & sure)
-
-
-def _scalp(
-    body: BodyData, own: Float32[ndarray, "V 3"], trust: Float32[ndarray, "V"], rest: Float32[ndarray, "V 3"]
-) -> _Scalp:
-    hair, bare, in_face = (np.zeros(body.num_vertices, bool) for _ in range(3))
-    if "head" not in body.face_lists or "face" not in body.face_lists:
-        return _Scalp(hair, bare, in_face, None)
-    head, face = (np.unique(body.faces[body.face_lists[name]]) for name in ("head", "face"))
-    in_face[face] = True
-    scalp = np.setdiff1d(head, face)
-    hairline = rest[face, 1].max() + HAIRLINE_M
-    behind = rest[scalp, 2] < np.median(rest[face, 2]) - BEHIND_FACE_M
-    region = scalp[(rest[scalp, 1] > hairline) | (behind & (rest[scalp, 1] > rest[face, 1].min()))]
-    hair[region] = True
-    top, skin = region[(rest[region, 1] > hairline) & (trust[region] > TRUSTED)], face[trust[face] > 0.5]
-    if len(top) == 0 or len(skin) == 0:
-        return _Scalp(hair, bare, in_face, None)
-    hair_colour, skin_colour = np.median(own[top], axis=0), np.median(own[skin], axis=0)
-    off_hair, off_skin = (np.linalg.norm(own[region] - c, axis=1) for c in (hair_colour, skin_colour))
-    bare[region] = off_hair > HAIR_LIKE * off_skin
-    return _Scalp(hair, bare, in_face, hair_colour.astype(np.float32))
 
 
 def _from_nearest(
