@@ -310,7 +310,7 @@ def _limb_maps(source: Figure, target: Figure, body: BodyData) -> Float32[ndarra
 
 @dataclass(frozen=True, eq=False)
 class _Outer:
-    """Beyond the outline: photo pixels, rest places, shares, trust, turn, in-plane parts of steps and patches, way out."""
+    """Beyond the outline: photo pixels, rest places, shares, trust, turn, how much is in-plane, distance."""
 
     xy: Float32[ndarray, "h w 2"]
     place: Float32[ndarray, "h w 3"]
