@@ -145,3 +145,23 @@ def test_only_the_persons_part_of_the_frame_is_computed_and_nothing_changes(
     monkeypatch.setattr(painter, "_window", lambda *_: (0, size_hw[0], 0, size_hw[1]))
     whole = actor.paint(moved)
     assert part.alpha.size < 0.5 * whole.alpha.size and (actor.frame(whole) == frame).all()
+
+
+def test_a_limb_that_is_left_out_takes_its_rim_along() -> None:
+    covered = np.zeros((9, 12), bool)
+    covered[2:6, 2:9] = True
+    left_out = np.where(covered, np.float32(0), 0)
+    left_out[2:6, 6:9] = 1  # the limb's end
+    rim = painter._with_rim(left_out, covered)
+    np.testing.assert_array_equal(rim[covered], left_out[covered])
+    assert (rim[1:7, 9] == 1).all() and (rim[1, 6:9] == 1).all() and not rim[:, :5].any() and not rim[:, 10:].any()
+
+
+@pytest.mark.parametrize(("degrees", "wanted"), [(0, 1.0), (60, 0.5), (90, 0.0), (180, 1.0)])
+def test_a_turned_limb_shows_less_of_what_the_photo_saw(degrees: float, wanted: float) -> None:
+    covered = np.zeros((32, 32), bool)
+    covered[8:24, 12:20] = True
+    on_skin = np.zeros((32, 32, 13), np.float32)
+    on_skin[..., 3], on_skin[..., 6] = np.cos(np.radians(degrees)), 1  # the limb's map: turned about the vertical
+    outer = painter._spread_outward(on_skin, covered, 1.0, (0, 0), (32, 32))
+    np.testing.assert_allclose(outer.face_on, wanted, atol=1e-5)
