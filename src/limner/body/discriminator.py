@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from limner.body.regressor import NUM_THETA
 from limner.body.rotations import rotmat_from_rotvec
-from limner.body.tensorflow_names import DISCRIMINATOR_NAMES, read_tensorflow_variables, tensors_by_our_names
+from limner.body.tensorflow_names import DISCRIMINATOR_NAMES, read_by_our_names
 from limner.checks import InputError, check_shape
 from limner.types import DiscriminatorName
 from limner.weights import LoadReport, load_strictly, read_checkpoint, source_name
@@ -137,8 +137,7 @@ class BodyDiscriminator(nn.Module):
             MissingExtra: a file is given and TensorFlow is not installed.
             WeightsError: variables are missing, surplus or of another shape.
         """
-        variables = checkpoint if isinstance(checkpoint, Mapping) else read_tensorflow_variables(checkpoint)
-        state = tensors_by_our_names(variables, DISCRIMINATOR_NAMES)
+        state = read_by_our_names(checkpoint, DISCRIMINATOR_NAMES)
         return load_strictly(self, state, source_name(checkpoint), ignored=_NOT_THE_ADVERSARY)
 
 

@@ -26,7 +26,7 @@ from limner.body.encoder import PreactResNet50, ResNet50, build_encoder
 from limner.body.landmark_network import NUM_LANDMARKS, NUM_VALUES, LandmarkRegressor
 from limner.body.regressor import NUM_THETA, Regressor
 from limner.body.smpl import NUM_JOINTS, PARENTS, SMPL, BodyData
-from limner.body.tensorflow_names import NETWORK_NAMES, read_tensorflow_variables, tensors_by_our_names
+from limner.body.tensorflow_names import NETWORK_NAMES, read_by_our_names
 from limner.checks import InputError, WeightsError, check_shape
 from limner.types import EncoderName
 from limner.weights import LoadReport, load_strictly, read_checkpoint, source_name
@@ -157,9 +157,8 @@ class HMR(nn.Module):
             return load_strictly(encoder, read_checkpoint(weights), source_name(weights), ignored=("fc.",))
         if not isinstance(encoder, PreactResNet50):
             raise InputError(f"the encoder {self.config.encoder} takes no ImageNet weights; start it from scratch")
-        variables = weights if isinstance(weights, Mapping) else read_tensorflow_variables(weights)
         names = {name: target for name, target in NETWORK_NAMES.items() if name.startswith("resnet_v2_50/")}
-        state = tensors_by_our_names(variables, names)
+        state = read_by_our_names(weights, names)
         state = {key.removeprefix("encoder."): value for key, value in state.items()}
         return load_strictly(encoder, state, source_name(weights), ignored=("resnet_v2_50/logits",))
 
@@ -171,8 +170,7 @@ class HMR(nn.Module):
             MissingExtra: a file is given and TensorFlow is not installed.
             WeightsError: variables are missing, surplus or of another shape.
         """
-        variables = checkpoint if isinstance(checkpoint, Mapping) else read_tensorflow_variables(checkpoint)
-        state = tensors_by_our_names(variables, NETWORK_NAMES)
+        state = read_by_our_names(checkpoint, NETWORK_NAMES)
         return load_strictly(self, state, source_name(checkpoint), ignored=_NOT_THE_NETWORK)
 
     def official_state(self) -> dict[str, Tensor]:

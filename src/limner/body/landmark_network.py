@@ -10,15 +10,14 @@ Sources: Kanazawa et al. 2018 (the repeated correction); Zhou et al. 2019 (rotat
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor, nn
 
-from limner.body.regressor import NUM_THETA, plain_theta
+from limner.body.regressor import starting_theta
 from limner.body.rotations import rot6d_from_rotmat, rotmat_from_rot6d, rotmat_from_rotvec, rotvec_from_rotmat
-from limner.checks import InputError, check_shape
+from limner.checks import check_shape
 from limner.pose import SKELETONS
 
 __all__ = ["LandmarkEncoder", "LandmarkRegressor", "torso_axes"]
@@ -75,12 +74,8 @@ class LandmarkRegressor(nn.Module):
         hidden: int = 1024,
     ) -> None:
         super().__init__()
-        if num_iterations < 1:
-            raise InputError(f"a regressor needs at least one correction, got num_iterations {num_iterations}")
-        start = plain_theta() if mean is None else mean
-        check_shape(start, "the mean theta", (NUM_THETA,))
+        self.register_buffer("mean_theta", starting_theta(mean, num_iterations))
         self.num_features, self.num_iterations = num_features, num_iterations
-        self.register_buffer("mean_theta", torch.tensor(np.asarray(start, np.float32)))
         self.first, self.second = nn.Linear(num_features + _STATE, hidden), nn.Linear(hidden, hidden)
         self.last = nn.Linear(hidden, _STATE)
         self.dropout = nn.Dropout(0.5)

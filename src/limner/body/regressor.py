@@ -51,12 +51,8 @@ class Regressor(nn.Module):
         hidden: int = _HIDDEN,
     ) -> None:
         super().__init__()
-        if num_iterations < 1:
-            raise InputError(f"a regressor needs at least one correction, got num_iterations {num_iterations}")
-        start = plain_theta() if mean is None else mean
-        check_shape(start, "the mean theta", (NUM_THETA,))
+        value = starting_theta(mean, num_iterations)
         self.num_features, self.num_iterations = num_features, num_iterations
-        value = torch.tensor(np.asarray(start, np.float32))
         # Published: the original trains it and keeps it in its checkpoint; the other two hold it fixed.
         if train_mean:
             self.mean_theta = nn.Parameter(value)
@@ -85,6 +81,20 @@ class Regressor(nn.Module):
             theta = theta + self.fc_blocks["fc3"](x)
             thetas.append(theta)
         return thetas
+
+
+def starting_theta(mean: Float[ndarray, "85"] | None, num_iterations: int) -> Float[Tensor, "85"]:
+    """Return where a regressor starts that makes so many corrections; by default at `plain_theta`.
+
+    Raises:
+        InputError: it makes none.
+        ShapeError: the mean has not 85 numbers.
+    """
+    if num_iterations < 1:
+        raise InputError(f"a regressor needs at least one correction, got num_iterations {num_iterations}")
+    start = plain_theta() if mean is None else mean
+    check_shape(start, "the mean theta", (NUM_THETA,))
+    return torch.tensor(np.asarray(start, np.float32))
 
 
 def plain_theta(*, upright: bool = True) -> Float64[ndarray, "85"]:

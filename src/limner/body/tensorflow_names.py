@@ -18,7 +18,13 @@ from torch import Tensor
 
 from limner.checks import FileProblem, MissingExtra, WeightsError
 
-__all__ = ["DISCRIMINATOR_NAMES", "NETWORK_NAMES", "read_tensorflow_variables", "tensors_by_our_names"]
+__all__ = [
+    "DISCRIMINATOR_NAMES",
+    "NETWORK_NAMES",
+    "read_by_our_names",
+    "read_tensorflow_variables",
+    "tensors_by_our_names",
+]
 
 Variables = Mapping[str, ndarray]
 
@@ -127,6 +133,18 @@ def tensors_by_our_names(variables: Variables, names: Mapping[str, _Target]) -> 
         elif not name.endswith(_SLOTS) and not name.startswith(_COUNTERS):
             found[name] = torch.empty(0)
     return found
+
+
+def read_by_our_names(checkpoint: str | Path | Variables, names: Mapping[str, _Target]) -> dict[str, Tensor]:
+    """Return what `tensors_by_our_names` makes of a checkpoint, given by its prefix or as its variables.
+
+    Raises:
+        FileProblem: there is no such checkpoint, or it is damaged.
+        MissingExtra: a prefix is given and TensorFlow is not installed.
+        WeightsError: an array has too few axes for its layer.
+    """
+    variables = checkpoint if isinstance(checkpoint, Mapping) else read_tensorflow_variables(checkpoint)
+    return tensors_by_our_names(variables, names)
 
 
 def read_tensorflow_variables(prefix: str | Path) -> dict[str, ndarray]:

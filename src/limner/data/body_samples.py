@@ -17,7 +17,7 @@ from numpy import ndarray
 
 from limner.checks import InputError, check_shape
 from limner.data.pictures import read_picture
-from limner.data.samples import PIXEL_STD, PoseSamples
+from limner.data.samples import PIXEL_STD, PoseSamples, chosen_rows
 from limner.pose import SKELETONS, conversion
 from limner.types import RgbImage, SkeletonName
 
@@ -120,9 +120,7 @@ class BodySamples:
 
     def __getitem__(self, index: slice | ndarray | list[int]) -> BodySamples:
         """Return some of the people: a slice, indices, or a mask."""
-        rows = np.arange(len(self))[index]
-        if rows.ndim != 1:
-            raise InputError("samples are taken by a slice, a list of indices or a mask; use a list for one of them")
+        rows = chosen_rows(len(self), index)
         arrays: dict[str, Any] = {name: getattr(self, name)[rows] for name in _ARRAYS}
         words: dict[str, Any] = {
             name: tuple(getattr(self, name)[row] for row in rows) for name in ("picture", "clip", "sex")

@@ -24,6 +24,18 @@ _LOWER_BODY = ("hip", "knee", "ankle", "foot", "heel", "toe", "pelvis", "leg", "
 _WEIGHTS = {"elbow": 1.2, "knee": 1.2, "wrist": 1.5, "ankle": 1.5}
 
 
+def chosen_rows(count: int, index: slice | ndarray | list[int]) -> Int64[ndarray, "M"]:
+    """Return the rows that a slice, a list of indices or a mask takes of `count`.
+
+    Raises:
+        InputError: it is a single index.
+    """
+    rows = np.arange(count)[index]
+    if rows.ndim != 1:
+        raise InputError("samples are taken by a slice, a list of indices or a mask; use a list for one of them")
+    return rows
+
+
 @dataclass(frozen=True)
 class PoseSamples:
     """People of a data set with their joints.
@@ -73,9 +85,7 @@ class PoseSamples:
 
     def __getitem__(self, index: slice | ndarray | list[int]) -> PoseSamples:
         """Return some of the people: a slice, indices, or a mask."""
-        rows = np.arange(len(self))[index]
-        if rows.ndim != 1:
-            raise InputError("samples are taken by a slice, a list of indices or a mask; use a list for one of them")
+        rows = chosen_rows(len(self), index)
         arrays = {
             name: getattr(self, name)[rows] for name in ("image_id", "center", "scale", "joints", "visible", "score")
         }

@@ -222,23 +222,29 @@ def _cut(weight):
 
 
 @compiled
+def _shown(maps, row, column, count):
+    """The face that a pixel shows, below 0 for none, and the weights of its corners; there are `count` faces."""
+    face_index, weights = maps
+    face = face_index[row, column]
+    w0, w1, w2 = weights[row, column, 0], weights[row, column, 1], weights[row, column, 2]
+    if face >= count:  # a face that `fill_back` appended: its corners run the other way
+        return face - count, w2, w1, w0
+    return face, w0, w1, w2
+
+
+@compiled
 def sample_rows(maps, values, background, rows, picture):
     """Fill `picture` with the values of the faces' corners, weighted; the background where there is no face.
 
     `maps` are the face index and the weights; `rows` the first row to fill and the row behind the last.
     """
-    face_index, weights = maps
     count, channels = values.shape[0], values.shape[2]
     for row in range(rows[0], rows[1]):
-        for column in range(face_index.shape[1]):
-            face = face_index[row, column]
+        for column in range(maps[0].shape[1]):
+            face, w0, w1, w2 = _shown(maps, row, column, count)
             if face < 0:
                 picture[row, column] = background
                 continue
-            w0, w1, w2 = weights[row, column, 0], weights[row, column, 1], weights[row, column, 2]
-            if face >= count:  # a face that `fill_back` appended: its corners run the other way
-                face -= count
-                w0, w2 = w2, w0
             for channel in range(channels):
                 picture[row, column, channel] = (
                     w0 * values[face, 0, channel] + w1 * values[face, 1, channel] + w2 * values[face, 2, channel]
@@ -248,18 +254,13 @@ def sample_rows(maps, values, background, rows, picture):
 @compiled
 def sample_vertex_rows(maps, values, faces, background, rows, picture):
     """Do as `sample_rows` with values per vertex."""
-    face_index, weights = maps
     count, channels = len(faces), values.shape[1]
     for row in range(rows[0], rows[1]):
-        for column in range(face_index.shape[1]):
-            face = face_index[row, column]
+        for column in range(maps[0].shape[1]):
+            face, w0, w1, w2 = _shown(maps, row, column, count)
             if face < 0:
                 picture[row, column] = background
                 continue
-            w0, w1, w2 = weights[row, column, 0], weights[row, column, 1], weights[row, column, 2]
-            if face >= count:
-                face -= count
-                w0, w2 = w2, w0
             a, b, c = faces[face, 0], faces[face, 1], faces[face, 2]
             for channel in range(channels):
                 picture[row, column, channel] = (
