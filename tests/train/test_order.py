@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+import torch
 
 from limner.checks import FileProblem, InputError
-from limner.train.order import batches, count_steps, epoch_order, step_parts
+from limner.train.order import batches, count_steps, epoch_order, judged_batches, step_parts
 
 
 def seen(order, step: int, *, batch: int, processes: int, accumulate: int) -> list[int]:
@@ -71,3 +74,20 @@ def test_what_cannot_be_read_is_one_sentence_from_any_process(workers: int) -> N
     assert next(read)["value"].tolist() == [0.0]
     with pytest.raises(FileProblem, match=r"^the fifth picture is damaged$"):
         next(read)
+
+
+@pytest.mark.parametrize(("rank", "shares"), [(0, [[0, 2], [4]]), (1, [[1, 3]])])
+def test_processes_share_what_is_judged_by(rank: int, shares: list[list[int]]) -> None:
+    told: list[tuple[int, int | None, str]] = []
+    samples = [{"value": np.float32(n)} for n in range(5)]
+    machine = SimpleNamespace(rank=rank, num_processes=2, device=torch.device("cpu"))
+    read = judged_batches(_Listed(samples), 2, machine, watch=lambda *words: told.append(words))
+    found = [(part.tolist(), batch["value"].tolist()) for part, batch in read]
+    assert found == [(share, share) for share in shares]
+    assert told == [(n, len(shares), "validating") for n in range(1, len(shares) + 1)]
+
+
+class _Listed(list):
+    def sample(self, index: int, epoch: int) -> dict:
+        assert epoch == 0
+        return self[index]

@@ -33,7 +33,6 @@ from limner.train.body_data import (
     BodyData,
     MadeUpPoses,
     RecordedPoses,
-    body_workers,
     crops_of,
     mean_pose,
     read_body_data,
@@ -43,9 +42,9 @@ from limner.train.body_judge import BodyScores, Found, draw_bodies, judge_bodies
 from limner.train.body_settings import BodyConfig
 from limner.train.body_step import ADVERSARY, NETWORK, SKELETON, make_step
 from limner.train.log import logger
-from limner.train.loop import finish, fit, start_run
+from limner.train.loop import finish, fit, start_run, try_judgement
 from limner.train.machine import open_machine
-from limner.train.resume import load_config_of_run, load_weights_of_run
+from limner.train.resume import load_config_of_run, load_judged
 from limner.train.run import Judgement, Run, RunOutcome, Watch
 
 
@@ -63,17 +62,15 @@ def train_body(config: BodyConfig, folder: str | Path | None = None, *, watch: W
     """
     folder = Path(folder or config.run or "runs/body")
     run, data = setup(config, folder)
-    if run.position.step == 0:
-        # A judgement that cannot be made is found out now, not after an epoch of hours.
-        predict_bodies(judged_network(run), data.valid, config, run.machine, rows=np.arange(min(2, len(data.valid))))
-        run.networks[NETWORK].train()
+    first = np.arange(min(2, len(data.valid)))
+    try_judgement(run, lambda: predict_bodies(judged_network(run), data.valid, config, run.machine, rows=first))
     step = make_step(body_layer(config).to(run.machine.device))
     fast = FastSMPL(load_body(config.body))
 
     def judge(run: Run) -> Judgement:
         return validate(run, data, config, fast, watch=watch)
 
-    fit(run, crops_of(config, data), step, judge, workers=body_workers(config), watch=watch)
+    fit(run, crops_of(config, data), step, judge, workers=config.data.workers, watch=watch)
     return finish(run, NETWORK)
 
 
@@ -88,9 +85,8 @@ def setup(config: BodyConfig, folder: Path) -> tuple[Run, BodyData]:
     run = start_run(config, folder, networks, optimisers)
     if run.machine.is_main:
         mixed = [f"{source.name} {100 * chance:.0f}%" for source, chance in zip(data.train, data.chances, strict=True)]
-        where = f"{run.machine.device}, {run.machine.num_processes} processes"
         judged = f"judged by {len(data.valid)} of {data.valid.name}"
-        logger.info("%s on %s; %s, %s", config.network.name, where, ", ".join(mixed), judged)
+        logger.info("%s on %s; %s, %s", config.network.name, run.machine.where, ", ".join(mixed), judged)
     return run, data
 
 
@@ -184,12 +180,7 @@ def evaluate_body(
         WeightsError: the weights are of another network.
     """  # fmt: skip
     network = HMR(config.network.table)
-    if weights is not None:
-        network.load_official(weights)
-    elif folder is not None:
-        load_weights_of_run(folder, network, which=which)
-    else:
-        raise InputError("there is nothing to judge: name a run or a file of weights")
+    load_judged(network, folder, weights, which=which)
     people = read_body_valid(config)
     machine = open_machine(config.loop)
     found: Found = predict_bodies(network.to(machine.device), people, config, machine, watch=watch)

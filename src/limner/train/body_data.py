@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -374,8 +373,3 @@ def crop_rule(config: BodyConfig) -> CropRule:
     """Return how crops of a run are cut."""
     network = config.network
     return CropRule(network.size, network.person_px, config.augment, is_bgr=network.table.channels == "bgr")
-
-
-def body_workers(config: BodyConfig) -> int:
-    """Return how many reading processes there are: as asked, but no more than the machine has processors."""
-    return min(config.data.workers, os.cpu_count() or 1)

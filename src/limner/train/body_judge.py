@@ -17,11 +17,11 @@ from limner.pose import SKELETONS, draw_keypoints
 from limner.records import Keypoints
 from limner.render import over, shade
 from limner.train.body_crops import cut_sample
-from limner.train.body_data import PlainCrops, body_workers, crop_rule, looks_of
+from limner.train.body_data import PlainCrops, crop_rule, looks_of
 from limner.train.body_protocols import BodyScores, Scored, score_bodies
 from limner.train.body_settings import BodyConfig
 from limner.train.machine import Machine
-from limner.train.order import batches, to_device
+from limner.train.order import judged_batches
 from limner.train.run import Watch
 from limner.types import RgbImage
 
@@ -73,30 +73,19 @@ def predict_bodies(
     network.eval()
     rows = np.arange(len(source)) if rows is None else rows
     crops = PlainCrops(source, crop_rule(config), rows, looks_of(config))
-    own = np.arange(len(rows))[machine.rank :: machine.num_processes]
-    parts = [own[start : start + config.test.batch] for start in range(0, len(own), config.test.batch)]
     found = np.zeros((len(rows), 85), np.float32)
     labels = {name: np.zeros((len(rows), *shape), np.float32) for name, shape in _SHAPES.items()}
-    read = batches(crops, parts, 0, workers=body_workers(config), pin=machine.device.type == "cuda")
-    for done, (part, batch) in enumerate(zip(parts, read, strict=True), start=1):
-        batch = to_device(batch, machine.device)
+    read = judged_batches(crops, config.test.batch, machine, workers=config.data.workers, watch=watch)
+    for part, batch in read:
         with machine.autocast():
             theta = network(batch[config.network.table.takes]).float()
         found[part] = theta.cpu().numpy()
         for name in _LABELS:
             labels[name][part] = batch[name].cpu().numpy()
-        if watch is not None:
-            watch(done, len(parts), "validating")
-    everybody = {name: _together(array, machine) for name, array in {"theta": found, **labels}.items()}
+    everybody = {name: machine.joined(array) for name, array in {"theta": found, **labels}.items()}
     start = network.regressor.mean_theta.detach().cpu().numpy()[None].copy()
     turned = config.network.table.turn_base
     return Found(rows, _plain_base(everybody.pop("theta"), turned), everybody, _plain_base(start, turned)[0])
-
-
-def _together(array: ndarray, machine: Machine) -> ndarray:
-    if machine.num_processes == 1:
-        return array
-    return machine.total(torch.from_numpy(array).to(machine.device)).cpu().numpy()
 
 
 def _plain_base(theta: Float32[ndarray, "N 85"], turned: bool) -> Float32[ndarray, "N 85"]:

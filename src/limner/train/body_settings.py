@@ -10,7 +10,7 @@ from typing import Literal
 from limner.body import HMR_NETWORKS, HMRConfig
 from limner.losses import BodyLossWeights
 from limner.train.config import load_config
-from limner.train.settings import LoopConfig, OptimiserConfig, ScheduleConfig, refuse
+from limner.train.settings import LoopConfig, OptimiserConfig, ScheduleConfig, below_one, refuse, too_small
 from limner.types import DiscriminatorName
 
 
@@ -68,7 +68,7 @@ class SyntheticSection:
     def __post_init__(self) -> None:
         refuse(
             [
-                (self.count < 1, f"count must be at least 1, got {self.count}"),
+                *too_small(self, 1, "count"),
                 (self.side < 32, f"side must be at least 32, got {self.side}"),
                 *_source_faults(self.share, 0),
             ]
@@ -108,7 +108,7 @@ class BodyValidSection:
         refuse(
             [
                 (sum(given) != 1, "one of root, synthetic and share must say whom to be judged by"),
-                (not 0 <= self.share < 1, f"share must lie from 0 to below 1, got {self.share}"),
+                *below_one(self, "share"),
                 *_source_faults(None, self.limit),
             ]
         )
@@ -162,8 +162,7 @@ class BodyDataSection:
                     self.share_3d is not None and not 0 <= self.share_3d <= 1,
                     f"share_3d must lie from 0 to 1, got {self.share_3d}",
                 ),
-                (self.epoch < 0, f"epoch must not be negative, got {self.epoch}"),
-                (self.workers < 0, f"workers must not be negative, got {self.workers}"),
+                *too_small(self, 0, "epoch", "workers"),
             ]
         )
 
@@ -205,7 +204,7 @@ class BodyNetworkSection:
                     f"no network is called {self.name!r}; known are {', '.join(HMR_NETWORKS)}",
                 ),
                 (size is not None and (size < 32 or size % 32 > 0), f"input_size must be a multiple of 32, got {size}"),
-                (not 0 <= self.dropout < 1, f"dropout must lie from 0 to below 1, got {self.dropout}"),
+                *below_one(self, "dropout"),
             ]
         )
 
@@ -255,12 +254,12 @@ class BodyAugmentSection:
         low, high = self.scale
         refuse(
             [
-                (self.shift_px < 0, f"shift_px must not be negative, got {self.shift_px}"),
+                *too_small(self, 0, "shift_px"),
                 (not 0 < low <= high, f"scale must rise and be above 0, got {self.scale}"),
-                (self.rotation_deg < 0, f"rotation_deg must not be negative, got {self.rotation_deg}"),
-                (not 0 <= self.colour < 1, f"colour must lie from 0 to below 1, got {self.colour}"),
+                *too_small(self, 0, "rotation_deg"),
+                *below_one(self, "colour"),
                 (not 0 <= self.occlusion <= 1, f"occlusion must lie from 0 to 1, got {self.occlusion}"),
-                (self.noise < 0, f"noise must not be negative, got {self.noise}"),
+                *too_small(self, 0, "noise"),
             ]
         )
 
@@ -289,8 +288,7 @@ class BodyLossSection:
     num_keypoints: Literal[14, 19] = 19
 
     def __post_init__(self) -> None:
-        factors = ("keypoints", "joints", "pose", "shape", "adversarial")
-        refuse([(getattr(self, key) < 0, f"{key} must not be negative, got {getattr(self, key)}") for key in factors])
+        refuse(too_small(self, 0, "keypoints", "joints", "pose", "shape", "adversarial"))
 
     @property
     def weights(self) -> BodyLossWeights:
@@ -319,7 +317,7 @@ class AdversarySection:
     def __post_init__(self) -> None:
         refuse(
             [
-                (self.every < 1, f"every must be at least 1, got {self.every}"),
+                *too_small(self, 1, "every"),
                 (self.real <= 0, f"real must be above 0, got {self.real}"),
             ]
         )
@@ -353,8 +351,8 @@ class BodyTestSection:
     def __post_init__(self) -> None:
         refuse(
             [
-                (self.batch < 1, f"batch must be at least 1, got {self.batch}"),
-                (self.frame_rate < 0, f"frame_rate must not be negative, got {self.frame_rate}"),
+                *too_small(self, 1, "batch"),
+                *too_small(self, 0, "frame_rate"),
             ]
         )
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from limner.face import LABELS, UPSCALE_FACTORS, EncoderName, LabelResize, TrunkMode
 from limner.losses import FACE_RECIPES, FaceLossWeights
-from limner.train.settings import LoopConfig, OptimiserConfig, ScheduleConfig, refuse
+from limner.train.settings import LoopConfig, OptimiserConfig, ScheduleConfig, below_one, refuse, too_small
 
 FaceTask = Literal[
     "inversion",
@@ -61,11 +61,11 @@ class FaceDataSection:
         unknown = sorted(set(self.factors) - set(UPSCALE_FACTORS))
         refuse(
             [
-                (not 0 <= self.valid_share < 1, f"valid_share must lie from 0 to below 1, got {self.valid_share}"),
-                (self.limit < 0, f"limit must not be negative, got {self.limit}"),
+                *below_one(self, "valid_share"),
+                *too_small(self, 0, "limit"),
                 (bool(unknown) or not self.factors, f"factors must be some of {UPSCALE_FACTORS}, got {self.factors}"),
                 (self.classes < 2, f"classes must be at least 2, got {self.classes}"),
-                (self.workers < 0, f"workers must not be negative, got {self.workers}"),
+                *too_small(self, 0, "workers"),
             ]
         )
 
@@ -100,7 +100,7 @@ class FaceNetworkSection:
     train_decoder: bool = False
 
     def __post_init__(self) -> None:
-        refuse([(self.width < 1, f"width must be at least 1, got {self.width}")])
+        refuse(too_small(self, 1, "width"))
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from limner.face import GeneratorConfig
 from limner.train.augment import VARIATIONS, VariationName
-from limner.train.settings import LoopConfig, OptimiserConfig, ScheduleConfig, refuse
+from limner.train.settings import LoopConfig, OptimiserConfig, ScheduleConfig, refuse, too_small
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,7 @@ class PictureSection:
     workers: int = 2
 
     def __post_init__(self) -> None:
-        refuse(
-            [
-                (self.limit < 0, f"limit must not be negative, got {self.limit}"),
-                (self.workers < 0, f"workers must not be negative, got {self.workers}"),
-            ]
-        )
+        refuse(too_small(self, 0, "limit", "workers"))
 
 
 @dataclass(frozen=True)
@@ -129,7 +124,7 @@ class AugmentSection:
         refuse(
             [
                 (not 0 <= self.probability <= 1, f"probability must lie from 0 to 1, got {self.probability}"),
-                (self.every < 1, f"every must be at least 1, got {self.every}"),
+                *too_small(self, 1, "every"),
                 (self.length <= 0, f"length must be above 0, got {self.length}"),
             ]
         )

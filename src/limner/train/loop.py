@@ -218,12 +218,23 @@ def _validate(run: Run, judge: Judge) -> None:
     position = run.position
     judgement = judge(run)
     run.log.write("valid", position.step, {"score": judgement.score, **judgement.numbers}, epoch=position.epoch + 1)
-    for network in run.networks.values():
-        network.train()
+    _learn_again(run)
     # The first judgement is the best so far even where it is no number.
     if judgement.score >= run.best or run.best == -math.inf:
         run.best = judgement.score if math.isfinite(judgement.score) else run.best
         save_best(run, judgement.numbers)
+
+
+def try_judgement(run: Run, judge: Callable[[], object]) -> None:
+    """Judge a little before the first step: what cannot be judged is found out now, not after an epoch of hours."""
+    if run.position.step == 0:
+        judge()
+        _learn_again(run)
+
+
+def _learn_again(run: Run) -> None:
+    for network in run.networks.values():
+        network.train()
 
 
 def _is_due(settings: LoopConfig, step: int, clock: float) -> bool:

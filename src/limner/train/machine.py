@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
+from numpy import ndarray
 from torch import Tensor, nn
 
 from limner.checks import InputError, MissingExtra
@@ -55,6 +56,11 @@ class Machine:
         """Whether this process writes the files."""
         return self.accelerator.is_main_process
 
+    @property
+    def where(self) -> str:
+        """Say what a run computes on."""
+        return f"{self.device}, {self.num_processes} processes"
+
     def autocast(self) -> contextlib.AbstractContextManager[None]:
         """Return the context in which networks run."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
@@ -68,6 +74,10 @@ class Machine:
     def total(self, values: Tensor) -> Tensor:
         """Return the sum over all processes."""
         return self.accelerator.reduce(values, "sum") if self.num_processes > 1 else values
+
+    def joined(self, rows: ndarray) -> ndarray:
+        """Return an array of which each process filled its own rows and left the others zero."""
+        return self.total(torch.from_numpy(rows).to(self.device)).cpu().numpy()
 
     def everyone(self, values: Tensor) -> Tensor:
         """Return the values of all processes in a new first axis."""

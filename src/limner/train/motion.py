@@ -35,7 +35,7 @@ from limner.motion import (
     init_published,
 )
 from limner.train.log import logger
-from limner.train.loop import finish, fit, start_run, update
+from limner.train.loop import finish, fit, start_run, try_judgement, update
 from limner.train.motion_data import MotionSamples, read_motion_data
 from limner.train.motion_judge import validate
 from limner.train.motion_settings import MotionConfig
@@ -67,10 +67,7 @@ def train_motion(config: MotionConfig, folder: str | Path | None = None, *, watc
     teachers = make_teachers(config, run.machine.device)
     _tell(run, config, data, teachers)
     judge = partial(validate, config=config, samples=data.valid)
-    if run.position.step == 0:
-        # A judgement that cannot be made is found out now, not after an epoch of hours.
-        validate(run, config, data.valid, first=2)
-        run.networks[PAINTER].train()
+    try_judgement(run, lambda: validate(run, config, data.valid, first=2))
     step = partial(slim_step if config.recipe == "slim" else published_step, teachers=teachers)
     fit(run, data.train, step, judge, workers=config.data.workers, watch=watch)
     return finish(run, PAINTER)
@@ -153,10 +150,9 @@ def _tell(run: Run, config: MotionConfig, data: MotionSamples, teachers: Teacher
     if not run.machine.is_main:
         return
     logger.info(
-        "the recipe %s on %s, %d processes; %d samples to learn from, judged by %d",
+        "the recipe %s on %s; %d samples to learn from, judged by %d",
         config.recipe,
-        run.machine.device,
-        run.machine.num_processes,
+        run.machine.where,
         len(data.train),
         len(data.valid),
     )

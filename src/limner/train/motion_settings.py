@@ -10,7 +10,7 @@ from typing import Literal
 from limner.motion import SLIM_GENERATOR, SLIM_HW, GeneratorConfig
 from limner.train.config import load_config
 from limner.train.motion_step import PainterWeights
-from limner.train.settings import LoopConfig, OptimiserConfig, ScheduleConfig, refuse
+from limner.train.settings import LoopConfig, OptimiserConfig, ScheduleConfig, below_one, refuse, too_small
 
 RecipeName = Literal["published", "auxiliary", "all_sets", "slim"]
 
@@ -60,16 +60,14 @@ class DataSection:
     workers: int = 0
 
     def __post_init__(self) -> None:
-        counts = ("interval", "photos_per_clip", "targets_per_photo")
         people = (self.iper, self.deepfashion, self.videos, self.photos, self.synthetic)
         refuse(
             [
                 (not any(people), "name what to learn from: iper, deepfashion, videos, photos or synthetic"),
-                *[(getattr(self, key) < 1, f"{key} must be at least 1, got {getattr(self, key)}") for key in counts],
-                (self.synthetic < 0, f"synthetic must not be negative, got {self.synthetic}"),
-                (self.workers < 0, f"workers must not be negative, got {self.workers}"),
+                *too_small(self, 1, "interval", "photos_per_clip", "targets_per_photo"),
+                *too_small(self, 0, "synthetic", "workers"),
                 (self.size < 16 or self.size % 8 != 0, f"size must be a multiple of 8 from 16, got {self.size}"),
-                (not 0 <= self.valid_share < 1, f"valid_share must lie from 0 to below 1, got {self.valid_share}"),
+                *below_one(self, "valid_share"),
                 (self.frames_per_second <= 0, f"frames_per_second must be above 0, got {self.frames_per_second}"),
                 (
                     self.body == "free" and bool(self.iper or self.deepfashion),
@@ -109,8 +107,8 @@ class NetworkSection:
         step = 2**self.num_halvings
         refuse(
             [
-                (self.judge_width < 0, f"judge_width must not be negative, got {self.judge_width}"),
-                (self.judge_halvings < 1, f"judge_halvings must be at least 1, got {self.judge_halvings}"),
+                *too_small(self, 0, "judge_width"),
+                *too_small(self, 1, "judge_halvings"),
                 (any(side % step for side in self.input_hw), f"input_hw must be multiples of {step}"),
             ]
         )
@@ -164,7 +162,7 @@ class SlimLossSection:
     restraint: float = 0.4
 
     def __post_init__(self) -> None:
-        refuse([(value < 0, f"{name} must not be negative, got {value}") for name, value in vars(self).items()])
+        refuse(too_small(self, 0, *vars(self)))
 
 
 @dataclass(frozen=True)
@@ -180,7 +178,7 @@ class TestSection:
     limit: int = 100
 
     def __post_init__(self) -> None:
-        refuse([(self.limit < 0, f"limit must not be negative, got {self.limit}")])
+        refuse(too_small(self, 0, "limit"))
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,10 @@ processes there are, as long as batch x accumulate x processes stays the same.
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
@@ -18,6 +19,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, default_collate
 
 from limner.checks import InputError, LimnerError
+
+if TYPE_CHECKING:
+    from limner.train.machine import Machine
+    from limner.train.run import Watch
 
 Batch = Mapping[str, Tensor]
 
@@ -92,7 +97,7 @@ def batches(
         samples: where from.
         parts: indices of each batch.
         epoch: for the samples' random numbers.
-        workers: processes that read.
+        workers: processes that read; no more than the machine has processors.
         pin: keep batches where a GPU fetches them faster.
 
     Raises:
@@ -103,7 +108,7 @@ def batches(
     loader: DataLoader = DataLoader(
         _Indexed(samples),
         batch_sampler=places,
-        num_workers=workers,
+        num_workers=min(workers, os.cpu_count() or 1),
         pin_memory=pin,
         worker_init_fn=_prepare_worker,
         collate_fn=_collated,
@@ -113,6 +118,33 @@ def batches(
         if isinstance(batch, LimnerError):
             raise batch
         yield batch
+
+
+def judged_batches(
+    samples: Samples, batch: int, machine: Machine, *, workers: int = 0, watch: Watch | None = None
+) -> Iterator[tuple[Int64[ndarray, "n"], dict[str, Tensor]]]:
+    """Read this process's share of samples in their order, to judge by; what they have at random is of epoch 0.
+
+    Args:
+        samples: where from.
+        batch: samples at a time.
+        machine: device and processes, which share the samples.
+        workers: processes that read.
+        watch: called after every batch.
+
+    Yields:
+        The indices of a batch, and the batch on the device.
+
+    Raises:
+        LimnerError: whatever kept a sample from being read.
+    """
+    own = np.arange(len(samples))[machine.rank :: machine.num_processes]
+    parts = [own[start : start + batch] for start in range(0, len(own), batch)]
+    read = batches(samples, parts, 0, workers=workers, pin=machine.device.type == "cuda")
+    for done, (part, values) in enumerate(zip(parts, read, strict=True), start=1):
+        yield part, to_device(values, machine.device)
+        if watch is not None:
+            watch(done, len(parts), "validating")
 
 
 def _prepare_worker(worker: int) -> None:

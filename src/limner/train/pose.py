@@ -24,17 +24,16 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from limner.checks import InputError
 from limner.losses import joints_cross_entropy, joints_mse, joints_ohkm
 from limner.pose import HRNet, PoseResNet, build_network, heatmap_accuracy, init_published
 from limner.train.log import logger
-from limner.train.loop import finish, fit, start_run, update
+from limner.train.loop import finish, fit, start_run, try_judgement, update
 from limner.train.machine import open_machine
 from limner.train.order import Batch
-from limner.train.pose_data import PoseData, PosePictures, judged_only, read_pose_data, sample_config, workers_of
+from limner.train.pose_data import PoseData, PosePictures, judged_only, read_pose_data, sample_config
 from limner.train.pose_judge import PoseScores, draw_people, judge_predictions, predict_people
 from limner.train.pose_settings import LossSection, PoseConfig, check_joints
-from limner.train.resume import load_config_of_run, load_weights_of_run
+from limner.train.resume import load_config_of_run, load_judged
 from limner.train.run import Cost, Judgement, Run, RunOutcome, Watch
 
 
@@ -52,16 +51,13 @@ def train_pose(config: PoseConfig, folder: str | Path | None = None, *, watch: W
     """
     folder = Path(folder or config.run or "runs/pose")
     run, data = setup(config, folder)
-    if run.position.step == 0:
-        # A judgement that cannot be made is found out now, not after an epoch of hours.
-        predict_people(run.judged(), data.valid[:2], config, run.machine)
-        run.networks["network"].train()
+    try_judgement(run, lambda: predict_people(run.judged(), data.valid[:2], config, run.machine))
     pictures = PosePictures(data.train, sample_config(config, data.train), config.loop.seed)
 
     def judge(run: Run) -> Judgement:
         return validate(run, data, config, watch=watch)
 
-    fit(run, pictures, train_step, judge, workers=workers_of(config.data), watch=watch)
+    fit(run, pictures, train_step, judge, workers=config.data.workers, watch=watch)
     return finish(run)
 
 
@@ -74,8 +70,7 @@ def setup(config: PoseConfig, folder: Path) -> tuple[Run, PoseData]:
     run.facts = {"skeleton": {"name": skeleton.name, "joints": skeleton.joints, "limbs": skeleton.limbs}}
     if run.machine.is_main:
         told = f"{len(data.train)} people of {data.train.name}, judged by {len(data.valid)} of {data.valid.name}"
-        where = f"{run.machine.device}, {run.machine.num_processes} processes"
-        logger.info("%s on %s; %s", config.network.title, where, told)
+        logger.info("%s on %s; %s", config.network.title, run.machine.where, told)
     return run, data
 
 
@@ -174,12 +169,7 @@ def evaluate_pose(
     """  # fmt: skip
     people, is_whole = judged_only(config)
     network = build_network(config.network.table(check_joints(config, people.skeleton)))
-    if weights is not None:
-        network.load_official(weights)
-    elif folder is not None:
-        load_weights_of_run(folder, network, which=which)
-    else:
-        raise InputError("there is nothing to judge: name a run or a file of weights")
+    load_judged(network, folder, weights, which=which)
     machine = open_machine(config.loop)
     found = predict_people(network.to(machine.device), people, config, machine, watch=watch)
     machine.close()

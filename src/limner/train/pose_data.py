@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from numpy import ndarray
 from limner.checks import InputError
 from limner.data import BodySamples, PoseSamples, read_coco, read_keypoint_json, read_samples
 from limner.pose import SampleConfig, draw_numbers, plain_sample, train_sample
-from limner.train.pose_settings import DataSection, PoseConfig
+from limner.train.pose_settings import PoseConfig
 
 People = TypeVar("People", PoseSamples, BodySamples)
 _BLOCK = 20
@@ -150,11 +149,6 @@ class PosePictures:
         else:
             made = plain_sample(picture, *person, config=self.config)
         return {"image": made.image, "target": made.target, "weight": made.target_weight}
-
-
-def workers_of(data: DataSection) -> int:
-    """Return how many reading processes there are: as asked, but no more than the machine has processors."""
-    return min(data.workers, os.cpu_count() or 1)
 
 
 def coco_truth(config: PoseConfig) -> Mapping[str, Any] | None:

@@ -37,8 +37,8 @@ from limner.metrics import (
 from limner.pose import crop_matrix, cut_out, decode, draw_keypoints, flip_average, move_points, peaked
 from limner.records import Keypoints
 from limner.train.machine import Machine
-from limner.train.order import batches, to_device
-from limner.train.pose_data import PosePictures, coco_truth, sample_config, workers_of
+from limner.train.order import judged_batches
+from limner.train.pose_data import PosePictures, coco_truth, sample_config
 from limner.train.pose_settings import PoseConfig
 from limner.train.run import Cost, Watch
 from limner.types import RgbImage
@@ -105,25 +105,18 @@ def predict_people(
     """
     network.eval()
     size, test = sample_config(config, people), config.test
-    own = np.arange(len(people))[machine.rank :: machine.num_processes]
-    parts = [own[start : start + test.batch] for start in range(0, len(own), test.batch)]
     pictures = PosePictures(people, size, augment=False)
     found = np.zeros((len(people), len(people.skeleton), 3), np.float32)
     sums = torch.zeros(2, dtype=torch.float64)
-    read = batches(pictures, parts, 0, workers=workers_of(config.data), pin=machine.device.type == "cuda")
-    for done, (part, batch) in enumerate(zip(parts, read, strict=True), start=1):
-        batch = to_device(batch, machine.device)
+    for part, batch in judged_batches(pictures, test.batch, machine, workers=config.data.workers, watch=watch):
         heatmaps, raw = _heatmaps(network, batch["image"], config, machine, size.flip_pairs)
         if cost is not None:
             mean, weight = cost(raw, batch)
             sums += torch.tensor([float(mean) * float(weight), float(weight)], dtype=torch.float64)
         peaks = decode(heatmaps, people.center[part], people.scale[part], method=test.decoding, sigma=size.sigma)
         found[part] = np.concatenate([peaks.xy, peaks.score[..., None]], axis=2)
-        if watch is not None:
-            watch(done, len(parts), "validating")
     total, weight_sum = machine.total(sums.float().to(machine.device)).tolist()
-    everybody = machine.total(torch.from_numpy(found).to(machine.device)).cpu().numpy()
-    return Predictions(everybody, total / weight_sum if weight_sum else math.nan)
+    return Predictions(machine.joined(found), total / weight_sum if weight_sum else math.nan)
 
 
 def _heatmaps(

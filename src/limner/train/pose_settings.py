@@ -11,7 +11,7 @@ from limner.checks import InputError
 from limner.pose import HRNetConfig, PoseNetworkConfig, PoseResNetConfig, SampleConfig, Skeleton, network_config
 from limner.train.config import load_config
 from limner.train.official import from_official, is_official
-from limner.train.settings import LoopConfig, OptimiserConfig, ScheduleConfig, refuse
+from limner.train.settings import LoopConfig, OptimiserConfig, ScheduleConfig, below_one, refuse, too_small
 
 
 @dataclass(frozen=True)
@@ -128,9 +128,8 @@ class DataSection:
         refuse(
             [
                 (not self.root, "root must name a folder or a json file"),
-                (not 0 <= self.valid_share < 1, f"valid_share must lie from 0 to below 1, got {self.valid_share}"),
-                (self.limit < 0, f"limit must not be negative, got {self.limit}"),
-                (self.workers < 0, f"workers must not be negative, got {self.workers}"),
+                *below_one(self, "valid_share"),
+                *too_small(self, 0, "limit", "workers"),
                 (self.detections is not None and self.valid is None, "detections need a valid part to belong to"),
             ]
         )
@@ -157,8 +156,8 @@ class AugmentSection:
     def __post_init__(self) -> None:
         refuse(
             [
-                (not 0 <= self.scale < 1, f"scale must lie from 0 to below 1, got {self.scale}"),
-                (self.rotation_deg < 0, f"rotation_deg must not be negative, got {self.rotation_deg}"),
+                *below_one(self, "scale"),
+                *too_small(self, 0, "rotation_deg"),
                 (not 0 <= self.half_body <= 1, f"half_body must lie from 0 to 1, got {self.half_body}"),
             ]
         )
@@ -182,7 +181,7 @@ class LossSection:
     joint_weights: Literal["equal", "published"] = "equal"
 
     def __post_init__(self) -> None:
-        refuse([(self.topk < 1, f"topk must be at least 1, got {self.topk}")])
+        refuse(too_small(self, 1, "topk"))
 
 
 @dataclass(frozen=True)
@@ -210,7 +209,7 @@ class TestSection:
     soft_oks: bool = False
 
     def __post_init__(self) -> None:
-        refuse([(self.batch < 1, f"batch must be at least 1, got {self.batch}")])
+        refuse(too_small(self, 1, "batch"))
 
 
 @dataclass(frozen=True)

@@ -171,6 +171,24 @@ def load_config_of_run(folder: str | Path, schema: type[Schema], overrides: Sequ
     return load_config(schema, path, overrides)
 
 
+def load_judged(
+    network: torch.nn.Module, folder: str | Path | None, weights: str | Path | None, *, which: str = "best"
+) -> None:
+    """Load what is to be judged into a network: a file of weights where one is named, else those of a run.
+
+    Raises:
+        InputError: neither is named.
+        FileProblem: the weights are missing.
+        WeightsError: they are damaged, or of another network.
+    """
+    if weights is not None:
+        network.load_official(weights)  # type: ignore[operator]
+    elif folder is not None:
+        load_weights_of_run(folder, network, which=which)
+    else:
+        raise InputError("there is nothing to judge: name a run or a file of weights")
+
+
 def load_weights_of_run(folder: str | Path, network: torch.nn.Module, *, which: str = "best") -> Stored:
     """Load the best weights of a run, or those of its last checkpoint, into a network; return what the file says.
 

@@ -20,6 +20,19 @@ def refuse(faults: list[tuple[bool, str]]) -> None:
         raise InputError("; ".join(found))
 
 
+def too_small(section: object, least: int, *names: str) -> list[tuple[bool, str]]:
+    """Return the faults of fields that must be `least` or more, for `refuse`."""
+    bound = f"be at least {least}" if least else "not be negative"
+    values = {name: getattr(section, name) for name in names}
+    return [(value < least, f"{name} must {bound}, got {value}") for name, value in values.items()]
+
+
+def below_one(section: object, *names: str) -> list[tuple[bool, str]]:
+    """Return the faults of fields that must be 0 or more and less than 1, for `refuse`."""
+    values = {name: getattr(section, name) for name in names}
+    return [(not 0 <= value < 1, f"{name} must lie from 0 to below 1, got {value}") for name, value in values.items()]
+
+
 @dataclass(frozen=True)
 class OptimiserConfig:
     """Which optimiser, and how fast.
@@ -46,11 +59,11 @@ class OptimiserConfig:
         refuse(
             [
                 (self.lr <= 0, f"lr must be above 0, got {self.lr}"),
-                (self.weight_decay < 0, f"weight_decay must not be negative, got {self.weight_decay}"),
+                *too_small(self, 0, "weight_decay"),
                 (not all(0 <= beta < 1 for beta in self.betas), f"betas must lie from 0 to below 1, got {self.betas}"),
-                (not 0 <= self.momentum < 1, f"momentum must lie from 0 to below 1, got {self.momentum}"),
+                *below_one(self, "momentum"),
                 (self.nesterov and not self.momentum, "nesterov needs a momentum above 0"),
-                (self.clip_norm < 0, f"clip_norm must not be negative, got {self.clip_norm}"),
+                *too_small(self, 0, "clip_norm"),
             ]
         )
 
@@ -84,8 +97,7 @@ class ScheduleConfig:
                 (bool(self.steps) and self.name != "multistep", f"steps are for multistep, not {self.name}"),
                 (not 0 < self.factor <= 1, f"factor must lie above 0 and up to 1, got {self.factor}"),
                 (not 0 <= self.final_share <= 1, f"final_share must lie from 0 to 1, got {self.final_share}"),
-                (self.hold < 0, f"hold must not be negative, got {self.hold}"),
-                (self.warmup < 0, f"warmup must not be negative, got {self.warmup}"),
+                *too_small(self, 0, "hold", "warmup"),
             ]
         )
 
@@ -131,12 +143,10 @@ class LoopConfig:
     pictures: int = 8
 
     def __post_init__(self) -> None:
-        counts = ("epochs", "batch", "accumulate", "log_steps", "validate_epochs")
-        others = ("seed", "checkpoint_minutes", "checkpoint_steps", "pictures")
         refuse(
             [
-                *[(getattr(self, key) < 1, f"{key} must be at least 1, got {getattr(self, key)}") for key in counts],
-                *[(getattr(self, key) < 0, f"{key} must not be negative, got {getattr(self, key)}") for key in others],
-                (not 0 <= self.ema_decay < 1, f"ema_decay must lie from 0 to below 1, got {self.ema_decay}"),
+                *too_small(self, 1, "epochs", "batch", "accumulate", "log_steps", "validate_epochs"),
+                *too_small(self, 0, "seed", "checkpoint_minutes", "checkpoint_steps", "pictures"),
+                *below_one(self, "ema_decay"),
             ]
         )
