@@ -35,9 +35,9 @@ ROOM_NAMES = {
         frechet_distance image_id_of inception_score jitter map_scores mean_joint_score mesh_scores mesh_table
         mpjpe oks oks_nms oks_sigmas pa_mpjpe pck pck_3d pck_by_torso pckh psnr published_scores pve rescore
         score_table soft_oks_nms ssim ssim_map stripe_features stripe_likeness torso_size write_coco_results""",
-    "limner.weights": """LoadReport WeightRecord check_licence check_precision file_path list_weights
-        load_strictly read_checkpoint read_content read_facts save_weights source_name weight_record
-        weights_folder""",
+    "limner.weights": """LoadReport WeightRecord check_licence check_precision file_path imported_path
+        list_weights load_strictly read_checkpoint read_content read_facts save_weights source_name
+        weight_record weights_folder""",
 }
 
 

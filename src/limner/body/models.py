@@ -20,6 +20,7 @@ from limner.weights import (
     check_licence,
     check_precision,
     file_path,
+    imported_path,
     list_weights,
     read_facts,
     save_weights,
@@ -159,16 +160,9 @@ def _own() -> list[str]:
 
 
 def _imported(name: str, licence: LicenceName) -> HMRModel:
-    try:
-        record = weight_record(name)
-    except WeightsError:
-        known = PUBLISHED[name]
-        raise WeightsError(
-            f"the weights {name} are not here yet: get {known.file.lstrip('_')} from {known.source}, then "
-            f"limner weights import {name} FILE"
-        ) from None
-    check_licence(record, licence)
-    return _loaded(name, PUBLISHED[name].build(), file_path(name), "smpl")
+    known = PUBLISHED[name]
+    path = imported_path(name, licence, source=f"{known.file.lstrip('_')} from {known.source}")
+    return _loaded(name, known.build(), path, "smpl")
 
 
 def _of_official_file(path: Path, licence: LicenceName) -> HMRModel:

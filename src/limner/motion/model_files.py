@@ -22,9 +22,8 @@ from limner.render import FaceLabels
 from limner.types import LicenceName, PrecisionName
 from limner.weights import (
     WeightRecord,
-    check_licence,
     check_precision,
-    file_path,
+    imported_path,
     read_checkpoint,
     save_weights,
     weight_record,
@@ -157,14 +156,8 @@ def load_face_tables(*, licence: LicenceName = "any") -> FaceLabels:
 
 def _imported_path(name: str, licence: LicenceName) -> Path:
     known = PUBLISHED[name]
-    if not is_imported(name):
-        what = "folder" if known.build is None else "file"
-        raise WeightsError(
-            f"the weights {name} are not here yet: get {known.file} from its authors, then "
-            f"limner weights import {name} {what.upper()}"
-        )
-    check_licence(weight_record(name), licence)
-    return file_path(name)
+    given = "FOLDER" if known.build is None else "FILE"
+    return imported_path(name, licence, source=f"{known.file} from its authors", given=given)
 
 
 def _record(name: str) -> WeightRecord:

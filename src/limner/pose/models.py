@@ -28,11 +28,10 @@ from limner.weights import (
     WeightRecord,
     check_licence,
     check_precision,
-    file_path,
+    imported_path,
     list_weights,
     read_facts,
     save_weights,
-    weight_record,
     weights_folder,
 )
 
@@ -125,16 +124,9 @@ def published_record(name: str) -> WeightRecord:
 
 
 def _imported(name: str, licence: LicenceName) -> PoseModel:
-    try:
-        record = weight_record(name)
-    except WeightsError:
-        known = published_pose(name)
-        raise WeightsError(
-            f"the weights {name} are not here yet: get {known.file} from its authors, then "
-            f"limner weights import {name} {known.file}"
-        ) from None
-    check_licence(record, licence)
-    return _loaded(name, published_pose(name).table, file_path(name))
+    known = published_pose(name)
+    path = imported_path(name, licence, source=f"{known.file} from its authors", given=known.file)
+    return _loaded(name, known.table, path)
 
 
 def _of_official_file(path: Path, licence: LicenceName) -> PoseModel:

@@ -99,6 +99,28 @@ def file_path(name: str) -> Path:
     return path
 
 
+def imported_path(name: str, licence: LicenceName, *, source: str, given: str = "FILE") -> Path:
+    """Return where published weights lie that the user imported, once it is clear that they may be used.
+
+    Args:
+        name: of the weights.
+        licence: what they are meant for.
+        source: what to get, and from whom.
+        given: what the command that imports them is given.
+
+    Raises:
+        WeightsError: they were not imported yet, which the message helps with, are damaged, or may not be used.
+    """
+    try:
+        record = weight_record(name)
+    except WeightsError:
+        raise WeightsError(
+            f"the weights {name} are not here yet: get {source}, then limner weights import {name} {given}"
+        ) from None
+    check_licence(record, licence)
+    return file_path(name)
+
+
 def check_licence(record: WeightRecord, licence: LicenceName) -> None:
     """Refuse weights that may not be used for what is meant.
 
