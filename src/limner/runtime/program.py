@@ -8,6 +8,7 @@ line to line, pixel to pixel. Several threads share every layer and meet after i
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from threading import Thread
 from typing import Any
 
@@ -74,14 +75,31 @@ APART = (
 def run_program(program: ndarray, space: Float32[ndarray, "P n"]) -> None:
     """Run a program of `LAYER` rows with as many threads as there are rows of scratch memory; see `run`."""
     meeting, count = np.zeros(1, np.int64), len(space)
-    others = [Thread(target=run, args=(program, space, part, count, meeting)) for part in range(1, count)]
+
+    def leave() -> None:
+        # After an interruption nobody may wait for who never came.
+        meeting[0] = np.iinfo(np.int64).max // 2
+
+    _share(lambda part: run(program, space, part, count, meeting), count, leave)
+
+
+def run_tiles(row: Any, space: Float32[ndarray, "P n"]) -> None:
+    """Run one row of the kind `WINOGRAD` like a program, for which no other layers need be compiled."""
+    # An unsigned address, as `run` has them: one compiled function serves both.
+    addresses, count = [np.uint64(part.ctypes.data) for part in space], len(space)
+    steps = [int(row["units"]) * part // count for part in range(count + 1)]
+    _share(lambda part: _winograd(row, addresses[part], steps[part], steps[part + 1]), count)
+
+
+def _share(work: Callable[[int], None], parts: int, leave: Callable[[], None] = lambda: None) -> None:
+    """Do parts of some work by a thread each, the first by this one, which leaves before it waits for the others."""
+    others = [Thread(target=work, args=(part,)) for part in range(1, parts)]
     try:
         for other in others:
             other.start()
-        run(program, space, 0, count, meeting)
+        work(0)
     finally:
-        # After an interruption nobody may wait for who never came.
-        meeting[0] = np.iinfo(np.int64).max // 2
+        leave()
         for other in others:
             other.join()
 

@@ -22,7 +22,7 @@ from limner.runtime.layer_network import can_run
 from limner.runtime.panels import PLACES, transformed_panels
 from limner.runtime.plan import tiling
 from limner.runtime.products import NARROW, WIDE
-from limner.runtime.program import LAYER, run_program
+from limner.runtime.program import LAYER, run_tiles
 from limner.runtime.winograd import SAME
 
 # With fewer tiles, or less to do, making Winograd's weights and the layer's row cost more than they save.
@@ -114,8 +114,8 @@ def _convolved(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         **{"scale": ones.data_ptr(), "gain": ones.data_ptr(), "slope": ones.data_ptr(), "bias": shift.data_ptr()},
         **{"wide": wide.data_ptr(), "wide_panels": wide.shape[1], "narrow": narrow.data_ptr() if narrow.numel() else 0},
     }
-    program = np.array([tuple(layer.get(name, 0) for name in LAYER.names)], LAYER)
-    run_program(program, space.view(threads, size).numpy())
+    row = np.array([tuple(layer.get(name, 0) for name in LAYER.names)], LAYER)[0]
+    run_tiles(row, space.view(threads, size).numpy())
     return result
 
 

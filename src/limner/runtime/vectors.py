@@ -19,7 +19,8 @@ VECTOR = ir.VectorType(FLOAT, LANES)
 INT = ir.IntType(64)
 ZERO = ir.Constant(VECTOR, [0.0] * LANES)
 
-compiled = njit(cache=True, nogil=True)
+# Divisors are never zero, and errors would take code of their own.
+compiled = njit(cache=True, nogil=True, error_model="numpy")
 
 
 def float_pointer(builder: Any, address: Any) -> Any:
