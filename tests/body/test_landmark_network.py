@@ -131,6 +131,22 @@ def test_landmarks_over_a_crop() -> None:
     assert found.shape == (33, 6) and found.dtype == np.float32
 
 
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+def test_people_are_seen_whichever_way_up(quarters: int) -> None:
+    people = SyntheticPeople(seed=5, count=1, side=192, cut_share=0, occluded_share=0, fallen_share=0)
+    image, middle = people.sample(0).image, np.array([95.5, 95.5])
+    plain = look_at_crop(image, middle, 230)
+    turned = look_at_crop(np.ascontiguousarray(np.rot90(image, quarters)), middle, 230)
+    c, s = [(0, -1), (-1, 0), (0, 1)][quarters - 1]
+    turn = np.array([[c, -s], [s, c]])  # of the picture, clockwise as seen
+    limbs = [*range(11, 17), *range(23, 29)]
+    gap = np.linalg.norm(turned.xy[0, limbs] - middle - (plain.xy[0, limbs] - middle) @ turn.T, axis=1)
+    assert np.median(gap) < 4 and gap.max() < 16
+    assert plain.world is not None and turned.world is not None
+    gap = np.linalg.norm(turned.world[0, limbs, :2] - plain.world[0, limbs, :2] @ turn.T, axis=1)
+    assert np.median(gap) < 0.06
+
+
 def test_the_locator_s_joints_are_lifted_without_the_picture(network: HMR) -> None:
     people = SyntheticPeople(seed=5, count=1, side=192, cut_share=0, occluded_share=0, fallen_share=0)
     image = people.sample(0).image

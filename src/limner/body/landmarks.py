@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
 from jaxtyping import Float, Float32
 from numpy import ndarray
 
-from limner.people import LandmarkNetwork, Region
+from limner.people import Detector, LandmarkNetwork, Region
 from limner.records import Keypoints
 from limner.types import RgbImage
 
 __all__ = ["landmarks_in_crop", "look_at_crop"]
+
+_SURE = 0.3  # of the detector, which looks at a square where somebody is known to be
+_UPRIGHT_RAD = 0.35  # who leans less is seen as well without a turn
 
 
 @cache
@@ -20,8 +24,15 @@ def _pose_network() -> LandmarkNetwork:
     return LandmarkNetwork()
 
 
+@cache
+def _detector() -> Detector:
+    return Detector()
+
+
 def look_at_crop(image: RgbImage, center: Float[ndarray, "2"], side_px: float) -> Keypoints:
     """Return the joints that the pose network sees in a square of the picture: one row, "blazepose33", with metres.
+
+    The network knows upright people, so it looks at the square turned as the detector finds whoever is in it to lie.
 
     Args:
         image: RGB.
@@ -29,7 +40,18 @@ def look_at_crop(image: RgbImage, center: Float[ndarray, "2"], side_px: float) -
         side_px: of the square, pixels of the picture.
     """
     region = Region(float(center[0]), float(center[1]), float(side_px))
-    return _pose_network()(image, region).keypoints(image.shape[:2])
+    turned = replace(region, angle=_lean(image, region))
+    return _pose_network()(image, turned).keypoints(image.shape[:2])
+
+
+def _lean(image: RgbImage, region: Region) -> float:
+    """Return by how many radians the person in a region lies turned; 0 for who is upright, or not found."""
+    corner = region.x - region.side / 2, region.y - region.side / 2
+    found = _detector().look(image, (*corner, region.side), _SURE)
+    if not len(found):
+        return 0.0
+    angle = found.region(0).angle
+    return angle if abs(angle) > _UPRIGHT_RAD else 0.0
 
 
 def landmarks_in_crop(keypoints: Keypoints, center: Float[ndarray, "2"], side_px: float) -> Float32[ndarray, "33 6"]:

@@ -7,6 +7,7 @@ Papers: Bazarevsky et al. 2020, "BlazePose: On-device Real-time Body Pose Tracki
 He et al. 2010, "Guided Image Filtering".
 """
 
+from limner.people.detector import Detector
 from limner.people.landmarks import LandmarkNetwork, Landmarks
 from limner.people.locator import Locator, People, find_people
 from limner.people.mask import refine_mask
@@ -15,6 +16,7 @@ from limner.people.sighting import Sighting, watch_person
 from limner.people.tracker import track_person
 
 __all__ = [
+    "Detector",
     "LandmarkNetwork",
     "Landmarks",
     "Locator",
