@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from limner.detection import anchor_centres, average_overlapping, box_overlap, search_squares
+from limner.detection import anchor_centres, average_overlapping, box_overlap, distinct, search_squares
 
 
 def test_anchors_are_the_middles_of_cells() -> None:
@@ -56,3 +56,10 @@ def test_squares_shrink_by_the_step_at_most_and_reach_every_border(size_hw: tupl
 @pytest.mark.parametrize("size_hw", [(1, 1), (1, 500), (500, 1), (20, 20000)])
 def test_squares_stay_few_for_odd_pictures(size_hw: tuple[int, int]) -> None:
     assert 1 <= len(search_squares(size_hw, 24, step=2.0, most=50)) <= 50
+
+
+def test_what_is_dropped_drops_nothing_itself() -> None:
+    same = np.eye(4, dtype=bool)
+    same[0, 1] = same[1, 2] = same[2, 3] = True  # 1 repeats 0; 2 repeats 1 alone, which is gone
+    assert distinct(same).tolist() == [0, 2]
+    assert distinct(np.zeros((0, 0), bool)).tolist() == []

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Bool, Float, Float32, Int64
 from numpy import ndarray
 
 
@@ -86,6 +86,15 @@ def box_overlap(first: Float[ndarray, "N 4"], second: Float[ndarray, "M 4"]) -> 
     shared = np.clip(high - low, 0, None).prod(axis=2)
     areas = [np.clip(boxes[:, 2:] - boxes[:, :2], 0, None).prod(axis=1) for boxes in (first, second)]
     return shared / np.maximum(areas[0][:, None] + areas[1][None] - shared, 1e-9)
+
+
+def distinct(same: Bool[ndarray, "N N"]) -> Int64[ndarray, "M"]:
+    """Return the indices, in order, of what repeats nothing kept before it; `same[i, j]` says that j repeats i."""
+    still = np.ones(len(same), bool)
+    for index in range(len(same)):
+        if still[index]:
+            still[index + 1 :] &= ~same[index, index + 1 :]
+    return np.flatnonzero(still)
 
 
 def _starts(length: int, side: float) -> list[float]:

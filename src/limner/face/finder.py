@@ -10,7 +10,7 @@ from jaxtyping import Float, Float32
 from numpy import ndarray
 
 from limner.checks import InputError, NobodyFound, check_shape
-from limner.detection import box_overlap
+from limner.detection import box_overlap, distinct
 from limner.face.align import cut_quad, face_quad
 from limner.face.detector import Candidates, FaceDetector
 from limner.face.mesh import NUM_POINTS, Mesh, MeshNetwork, widened
@@ -241,9 +241,4 @@ def _distinct(boxes: Float32[ndarray, "N 4"]) -> list[int]:
     areas = np.maximum((boxes[:, 2:] - boxes[:, :2]).prod(axis=1), 1e-9)
     union = box_overlap(boxes, boxes)
     shared = union / (1 + union) * (areas[:, None] + areas)
-    same = (union > _SAME) | (shared / np.minimum(areas[:, None], areas) > _INSIDE)
-    kept: list[int] = []
-    for index in range(len(boxes)):
-        if not same[index, kept].any():
-            kept.append(index)
-    return kept
+    return distinct((union > _SAME) | (shared / np.minimum(areas[:, None], areas) > _INSIDE)).tolist()

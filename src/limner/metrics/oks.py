@@ -16,6 +16,7 @@ from jaxtyping import Float64, Int64, Num
 from numpy import ndarray
 
 from limner.checks import InputError, ShapeError, check_shape
+from limner.detection import distinct
 
 # COCO's table: how far annotators differ from one another, relative to the person's size.
 _SIGMAS = {
@@ -133,7 +134,7 @@ def oks_nms(
     order = _best_first(keypoints, score, area)
     ranked, sizes = keypoints[order], area[order]
     overlap = oks(ranked, ranked, sizes, sizes, sigmas=sigmas, min_score=min_score, only_second=only_second)
-    return order[_kept_greedily(overlap <= threshold)]
+    return order[distinct(~(overlap <= threshold))]
 
 
 def soft_oks_nms(
@@ -193,7 +194,7 @@ def box_nms(boxes_xyxy: Num[ndarray, "N 4"], score: Num[ndarray, "N"], threshold
     area = (boxes[:, 2:] - boxes[:, :2] + 1).prod(axis=1)
     corner = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
     inside = np.maximum(corner - np.maximum(boxes[:, None, :2], boxes[None, :, :2]) + 1, 0).prod(axis=2)
-    return order[_kept_greedily(inside / (area[:, None] + area[None] - inside) <= threshold)]
+    return order[distinct(~(inside / (area[:, None] + area[None] - inside) <= threshold))]
 
 
 def rescore(
@@ -228,15 +229,6 @@ def _best_first(keypoints: ndarray, score: ndarray, area: ndarray) -> Int64[ndar
     check_shape(score, "score", (len(keypoints),))
     check_shape(area, "area", (len(keypoints),))
     return np.argsort(-np.asarray(score, float), kind="stable")
-
-
-def _kept_greedily(tolerated: ndarray) -> Int64[ndarray, "M"]:
-    """Walk the ranks: who is still in is kept, and puts out every later one that it does not tolerate."""
-    still = np.ones(len(tolerated), bool)
-    for rank in range(len(tolerated)):
-        if still[rank]:
-            still[rank + 1 :] &= tolerated[rank, rank + 1 :]
-    return np.flatnonzero(still)
 
 
 def _checked_sigmas(keypoints: ndarray, name: str, sigmas: ndarray | None) -> Float64[ndarray, "K"]:

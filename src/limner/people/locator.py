@@ -12,7 +12,7 @@ from jaxtyping import Float, Float32
 from numpy import ndarray
 
 from limner.checks import InputError, check_shape
-from limner.detection import box_overlap
+from limner.detection import box_overlap, distinct
 from limner.people.detector import Detector
 from limner.people.landmarks import LandmarkNetwork, Landmarks
 from limner.people.regions import Region
@@ -205,12 +205,7 @@ def square_overlap(first: list[Region], second: list[Region]) -> Float[ndarray, 
 
 def distinct_regions(regions: list[Region]) -> list[int]:
     """Indices of the regions that overlap none before them."""
-    overlap = square_overlap(regions, regions)
-    kept: list[int] = []
-    for i in range(len(regions)):
-        if not (overlap[i, kept] > _SAME_REGION).any():
-            kept.append(i)
-    return kept
+    return distinct(square_overlap(regions, regions) > _SAME_REGION).tolist()
 
 
 def skeleton_similarity(first: Landmarks, second: Landmarks) -> float:
