@@ -160,7 +160,7 @@ def _clip(
     mask = seen.masks[photo_at]
     if mask is None:
         raise InputError(f"the photo of {name} shows nobody")
-    predictor = BodyPredictor.load(body, anchor=0.0)
+    predictor = BodyPredictor.for_painting(body)
     bodies = predictor.fit_clip(keypoints, None, size_hw=photo.shape[:2], frame_rate=rate, valid=valid)
     alpha = refine_mask(photo, mask.astype(np.float32) / 255)
     row = slice(photo_at, photo_at + 1)

@@ -14,6 +14,7 @@ from numpy import ndarray
 from limner.body import blas
 from limner.body.camera import picture_from_pixels
 from limner.body.swaps import find_swaps, mirrored_names
+from limner.pose import SKELETONS
 from limner.records import Keypoints
 
 __all__ = ["BONES", "SPREAD", "Observations", "bone_matrix", "levelled", "observe"]
@@ -52,6 +53,7 @@ BONES = {
     "ears": (("right_ear",), ("left_ear",), 0.4),
 }
 
+_TRUNK_SURE = 0.5  # score of shoulders and hips from which the arms' guesses are believed
 _LEAN_USUAL = np.radians(-12)  # of the world landmarks, top towards the viewer, where nothing tells it
 _LEAN_MOST = np.radians(40)  # a torso or legs further from upright than this do not stand
 
@@ -163,6 +165,28 @@ def observe(
         front = [n for n, name in enumerate(kept) if name in ("face", "left_sole", "right_sole")]
         bone_confidence[np.ix_(swaps.any(1), front)] = 0
     return Observations(names, xy, confidence, directions, bones, spread, bone_confidence, frame_rate)
+
+
+def suppose_arms(keypoints: Keypoints, size_hw: tuple[int, int], least: float) -> Keypoints:
+    """Let elbows and wrists that the body hides count for something where the trunk is surely seen.
+
+    Who is seen from behind holds their hands before the body, and networks guess that well; the pose prior alone would
+    spread the arms.
+
+    Args:
+        keypoints: one person in T frames, in pixels.
+        size_hw: of the picture; guesses outside it stay as they are.
+        least: the score that such a guess gets; 0 changes nothing. Points of score 0 were never guessed.
+    """
+    names = SKELETONS[keypoints.skeleton].joints
+    arms = np.array([name.endswith(("elbow", "wrist")) for name in names])
+    trunk = np.array([name.endswith(("shoulder", "hip")) for name in names])
+    if not least or not arms.any() or not trunk.any():
+        return keypoints
+    inside = ((keypoints.xy >= 0) & (keypoints.xy < (size_hw[1], size_hw[0]))).all(axis=-1)
+    sure = (keypoints.score[:, trunk] > _TRUNK_SURE).all(axis=1, keepdims=True)
+    guessed = arms & inside & sure & (keypoints.score > 0)
+    return replace(keypoints, score=np.where(guessed, np.maximum(keypoints.score, least), keypoints.score))
 
 
 def levelled(observations: Observations) -> Observations:

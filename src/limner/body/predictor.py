@@ -21,7 +21,7 @@ from limner.body.camera import pixels_from_picture, project_weak
 from limner.body.energy import State
 from limner.body.fitting import fit, fit_outline
 from limner.body.keypoint_rows import keypoint_rows
-from limner.body.observations import SPREAD, Observations, observe
+from limner.body.observations import SPREAD, Observations, observe, suppose_arms
 from limner.body.prediction import HMRPredictor, shipped_network
 from limner.body.smoothing import gaps
 from limner.body.smpl import BodyData
@@ -37,6 +37,8 @@ from limner.types import LicenceName, RgbImage, SkeletonName
 __all__ = ["BodyPredictor", "FitChange", "fit_change", "fit_keypoints", "mean_change"]
 
 _log = logging.getLogger(__name__)
+HIDDEN_ARMS = 0.3
+"""What elbows and wrists that the body hides count for in bodies that are painted."""
 _SURE = 0.3  # confidence below which a keypoint counts as unseen in warnings
 
 
@@ -222,12 +224,14 @@ class BodyPredictor:
         *,
         network: HMRPredictor | None = None,
         anchor: float = DEFAULT_ANCHOR,
+        hidden_arms: float = 0.0,
         on_change: Callable[[FitChange], None] | None = None,
     ) -> None:
         self.body = body
         self._locator = locator
         self._network = network
         self._anchor = anchor
+        self._hidden_arms = hidden_arms
         self._on_change = on_change
 
     @classmethod
@@ -263,6 +267,20 @@ class BodyPredictor:
         else:
             network = shipped_network() if weights == "auto" else HMRPredictor.load(weights, licence=licence)
         return cls(name, locator, network=network, anchor=anchor, on_change=on_change)
+
+    @classmethod
+    def for_painting(cls, name: str = "free", *, locator: Locator | None = None) -> BodyPredictor:
+        """Return a predictor of bodies that are painted: they have to lie on the joints that are seen.
+
+        The network's body starts the fit and does not hold it, and arms that the body hides are where the key points
+        suppose them.
+
+        Args:
+            name: the body to fit, "free" or "smpl:PATH".
+            locator: who finds people; None loads the default one when it is first needed.
+        """
+        load_body(name)
+        return cls(name, locator, network=shipped_network(), anchor=0.0, hidden_arms=HIDDEN_ARMS)
 
     @property
     def data(self) -> BodyData:
@@ -305,6 +323,7 @@ class BodyPredictor:
         return self._fit(keypoints, image.shape[:2], self.look(image, keypoints), mask=mask)
 
     def _fit(self, keypoints: Keypoints, size_hw: tuple[int, int], prediction: Bodies | None, **options: Any) -> Bodies:
+        keypoints = suppose_arms(keypoints, size_hw, self._hidden_arms)
         fitted = fit_keypoints(
             keypoints, size_hw, body=self.body, prediction=prediction, anchor=self._anchor, **options
         )

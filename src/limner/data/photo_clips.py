@@ -25,7 +25,7 @@ from limner.types import RgbImage
 Progress = Callable[[int, int | None, str], None]
 
 _BODIES = "bodies.npz"
-_VERSION = 2  # raised when what is kept changes its meaning
+_VERSION = 3  # raised when what is kept changes its meaning
 
 
 def read_photos(
@@ -78,7 +78,7 @@ def _keep_photo(photo: RgbImage, kept: Path, body: str, locator: Locator) -> Non
         found = (
             None
             if alpha is None
-            else BodyPredictor.load(body, locator=locator, anchor=0.0).predict(photo, people, mask=alpha)
+            else BodyPredictor.for_painting(body, locator=locator).predict(photo, people, mask=alpha)
         )
     except NobodyFound:
         alpha, found = None, None

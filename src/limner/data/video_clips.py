@@ -35,7 +35,7 @@ VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".gif")
 FEWEST_FRAMES = 6
 _SURE = 0.4  # score of a landmark that is seen
 _ANKLES, _HEAD_AND_HIPS = (27, 28), (0, 11, 12, 23, 24)  # of blazepose33: nose, shoulders, hips
-_VERSION = 3  # raised when what is kept changes its meaning
+_VERSION = 4  # raised when what is kept changes its meaning
 _DONE, _BODIES = "done.json", "bodies.npz"
 
 
@@ -177,7 +177,7 @@ def _keep_person(video: Video, seen: Sighting, folder: Path, options: PrepareOpt
     pictures = list(_kept_frames(video, seen, options))
     clip, valid = Keypoints.of_clip(seen.track)
     size_hw = pictures[0][1].shape[:2]
-    predictor = BodyPredictor.load(options.body, anchor=0.0)
+    predictor = BodyPredictor.for_painting(options.body)
     bodies = predictor.fit_clip(clip, None, size_hw=size_hw, frame_rate=video.frame_rate, valid=valid)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".person-") as name:
         beside = Path(name) / "person"

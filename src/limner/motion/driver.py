@@ -146,8 +146,7 @@ def _fitted(
     *,
     warnings: tuple[str, ...],
 ) -> Driver:
-    # Nothing holds the bodies to the network's: they have to lie on the joints that are seen.
-    predictor = BodyPredictor.load(body, anchor=0.0)
+    predictor = BodyPredictor.for_painting(body)
     bodies = predictor.fit_clip(keypoints, None, size_hw=size_hw, frame_rate=rate, valid=valid)
     return Driver(bodies, rate, None, int((~valid).sum()), warnings)
 

@@ -64,8 +64,7 @@ def read_person(
     locator = Locator.load()
     people = locator.locate(image)
     _check_person(len(people), person, "the photo" if isinstance(photo, np.ndarray) else str(photo))
-    # The network's body starts the fit and does not hold it: what is painted has to lie on the photo's joints.
-    predictor = BodyPredictor.load(body, locator=locator, anchor=0.0)
+    predictor = BodyPredictor.for_painting(body, locator=locator)
     alpha = refine_mask(image, locator.mask(image, people, person))
     bodies = predictor.predict(image, people, person=person, mask=alpha)
     shown = people.keypoints[person : person + 1]
