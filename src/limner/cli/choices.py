@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import typer
 
@@ -24,6 +26,10 @@ Runtime: TypeAlias = Annotated[RuntimeName, typer.Option(help="Who runs a heatma
 Licence: TypeAlias = Annotated[
     LicenceName, typer.Option(help="commercial: refuse weights that are not known to allow commercial use.")
 ]
+Inputs: TypeAlias = Annotated[
+    list[Path], typer.Argument(metavar="INPUT...", help="Pictures, folders, videos.", show_default=False)
+]
+Smooth: TypeAlias = Annotated[float, typer.Option(min=0, help="Smooth videos over time without lag; 1 is usual.")]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
 
 
@@ -53,3 +59,24 @@ def read_numbers(text: str | None) -> list[float] | None:
 def read_words(text: str) -> tuple[str, ...]:
     """Read words set apart by commas."""
     return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def command_of(
+    run: Callable[[dict[str, Any]], None], parameters: Sequence[inspect.Parameter], *, name: str, text: str | None
+) -> Callable[..., None]:
+    """Return a command that hands what was given to `run`, by the names of its parameters.
+
+    Args:
+        run: what the command does.
+        parameters: its arguments and options, as typer reads them.
+        name: its name.
+        text: its help.
+    """
+
+    def command(**given: Any) -> None:
+        run(given)
+
+    command.__name__, command.__doc__ = name, text
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return command

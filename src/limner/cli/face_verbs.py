@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from limner.cli.choices import AsJson, Licence, read_numbers
+from limner.cli.choices import AsJson, Inputs, Licence, command_of, read_numbers
 from limner.cli.outcome import counted, print_json, verb, warn
 from limner.cli.progress import ProgressBar
 
@@ -25,12 +26,7 @@ Region = Literal["face", "square"]
 Source = Literal["invert", "frontalise", "sketch", "segments", "upscale", "colourise"]
 
 _SHARED: dict[str, tuple[Any, Any]] = {
-    "inputs": (
-        Annotated[
-            list[Path], typer.Argument(metavar="INPUT...", help="Pictures, folders, videos.", show_default=False)
-        ],
-        ...,
-    ),
+    "inputs": (Inputs, ...),
     "output": (
         Annotated[
             Path, typer.Option("--output", "-o", metavar="DIR", help="A folder, made if need be.", show_default=False)
@@ -158,11 +154,6 @@ def _command(name: str) -> Callable[..., None]:
     """Make the verb of a task: its signature, from which the command line is read, and what it does."""
     drawn = name in _DRAWN
     fields = _SHARED | ({} if drawn else _PLACE) | _RESULT | ({} if drawn else _PASTE) | _OWN.get(name, {}) | _JSON
-
-    def command(**given: Any) -> None:
-        _run(name, given)
-
-    command.__name__, command.__doc__ = name, _HELP[name]
     parameters = [
         inspect.Parameter(
             field,
@@ -172,9 +163,7 @@ def _command(name: str) -> Callable[..., None]:
         )
         for field, (annotation, default) in fields.items()
     ]
-    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    return verb(command)
+    return verb(command_of(partial(_run, name), parameters, name=name, text=_HELP[name]))
 
 
 def _run(name: str, given: dict[str, Any]) -> None:
@@ -227,7 +216,7 @@ def options() -> None:
 @app.command()
 @verb
 def align(
-    inputs: _SHARED["inputs"][0],
+    inputs: Inputs,
     *,
     output: _SHARED["output"][0],
     size: Annotated[int, typer.Option(min=16, max=4096, help="Side of the crops in pixels.")] = 256,

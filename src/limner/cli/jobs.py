@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,16 +19,17 @@ from limner.cli.choices import (
     Output,
     Person,
     Size,
+    command_of,
     read_numbers,
     read_rate,
     read_words,
 )
 from limner.cli.outcome import counted, plain, print_json, verb, warn
 from limner.cli.progress import ProgressBar
-from limner.types import CameraStrategy, LicenceName, PainterName
+from limner.types import CameraStrategy, PainterName
 
 if TYPE_CHECKING:
-    from limner.api import FaceRepair
+    from limner.api import FaceRepair, Report
 
 Photo = Annotated[Path, typer.Argument(metavar="PHOTO", help="A photo of a person.", show_default=False)]
 Sources = Annotated[
@@ -54,7 +59,63 @@ Face = Annotated[
 ]
 
 
-@verb
+@dataclass(frozen=True)
+class Scene:
+    """The options that these verbs share."""
+
+    output: Output
+    person: Person = 0
+    size: Size = None
+    background: Background = None
+    body: Body = "free"
+    source: Sources = None
+    painter: Painter = "auto"
+    weights: Weights = None
+    tune: Tune = 0
+    face: Face = None
+    licence: Licence = "any"
+    as_json: AsJson = False
+
+    def make(self, photo: Path, job: Callable[..., Report]) -> None:
+        """Run a job, and tell what it did."""
+        from limner import api
+
+        repair = None if self.face is None else api.FaceRepair.load(self.face, photo, licence=self.licence)
+        with ProgressBar() as progress:
+            report = job(
+                person=self.person,
+                size=self.size,
+                background=self.background,
+                body=self.body,
+                sources=self.source or (),
+                painter=self.painter,
+                weights=self.weights,
+                tune=self.tune,
+                face_pass=repair,
+                licence=self.licence,
+                progress=progress,
+            )
+        _tell(report, repair, self.as_json)
+
+
+def _painting(function: Callable[..., None]) -> Callable[..., None]:
+    """Make a verb of `function`, whose `scene` is read from the options of `Scene`."""
+    output, *shared = [
+        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        for parameter in inspect.signature(Scene, eval_str=True).parameters.values()
+    ]
+    own = inspect.signature(function, eval_str=True).parameters
+    arguments = [one for one in own.values() if one.kind is not inspect.Parameter.KEYWORD_ONLY]
+    options = [one for one in own.values() if one.kind is inspect.Parameter.KEYWORD_ONLY and one.name != "scene"]
+
+    def run(given: dict[str, Any]) -> None:
+        scene = Scene(**{option.name: given.pop(option.name) for option in (output, *shared)})
+        function(**given, scene=scene)
+
+    return verb(command_of(run, [*arguments, output, *options, *shared], name=function.__name__, text=function.__doc__))
+
+
+@_painting
 def imitate(
     photo: Photo,
     motion: Annotated[
@@ -64,29 +125,18 @@ def imitate(
         ),
     ],
     *,
-    output: Output,
-    person: Person = 0,
+    scene: Scene,
     driver_person: Annotated[int, typer.Option(min=0, help="Which person of the driving video.")] = 0,
-    size: Size = None,
     camera: Annotated[
         CameraStrategy,
         typer.Option(help="smooth: follow the driver's steps; source: stay; copy: the driver's framing."),
     ] = "smooth",
-    background: Background = None,
-    body: Body = "free",
     rate: Annotated[
         str | None,
         typer.Option("--frame-rate", help="Frames a second, such as 30 or 30000/1001.  [default: as the motion]"),
     ] = None,
     start: Annotated[float | None, typer.Option(min=0, help="First second of the motion to use.")] = None,
     end: Annotated[float | None, typer.Option(min=0, help="Second of the motion to stop at.")] = None,
-    source: Sources = None,
-    painter: Painter = "auto",
-    weights: Weights = None,
-    tune: Tune = 0,
-    face: Face = None,
-    licence: Licence = "any",
-    as_json: AsJson = False,
 ) -> None:
     """Make the person in PHOTO move as MOTION does.
 
@@ -94,42 +144,26 @@ def imitate(
     """
     from limner import api
 
-    repair = _repair(face, photo, licence)
-    with ProgressBar() as progress:
-        report = api.imitate(
-            photo,
-            motion,
-            output,
-            person=person,
-            driver_person=driver_person,
-            size=size,
-            camera=camera,
-            background=background,
-            body=body,
-            frame_rate=None if rate is None else read_rate(rate),
-            start=start,
-            end=end,
-            sources=source or (),
-            painter=painter,
-            weights=weights,
-            tune=tune,
-            face_pass=repair,
-            licence=licence,
-            progress=progress,
-        )
-    _tell(report, repair, as_json)
+    job = partial(
+        api.imitate,
+        photo,
+        motion,
+        scene.output,
+        driver_person=driver_person,
+        camera=camera,
+        frame_rate=None if rate is None else read_rate(rate),
+        start=start,
+        end=end,
+    )
+    scene.make(photo, job)
 
 
-@verb
+@_painting
 def view(
     photo: Photo,
     *,
-    output: Output,
+    scene: Scene,
     frames: Annotated[int, typer.Option(min=1, max=10000, help="Pictures of a whole turn.")] = 90,
-    size: Size = None,
-    person: Person = 0,
-    background: Background = None,
-    body: Body = "free",
     elevation: Annotated[
         float, typer.Option("--elevation", min=-90, max=90, help="Degrees that the viewer stands above the person.")
     ] = 0.0,
@@ -142,13 +176,6 @@ def view(
     moment: Annotated[
         float | None, typer.Option(min=0, help="Second at which the motion stops while the camera goes round once.")
     ] = None,
-    source: Sources = None,
-    painter: Painter = "auto",
-    weights: Weights = None,
-    tune: Tune = 0,
-    face: Face = None,
-    licence: Licence = "any",
-    as_json: AsJson = False,
 ) -> None:
     """Walk round the person in PHOTO.
 
@@ -157,57 +184,34 @@ def view(
     """
     from limner import api
 
-    repair = _repair(face, photo, licence)
-    with ProgressBar() as progress:
-        report = api.view(
-            photo,
-            output,
-            frames=frames,
-            size=size,
-            person=person,
-            background=background,
-            body=body,
-            elevation_deg=elevation,
-            angles_deg=read_numbers(angles),
-            frame_rate=read_rate(rate),
-            motion=motion,
-            moment=moment,
-            sources=source or (),
-            painter=painter,
-            weights=weights,
-            tune=tune,
-            face_pass=repair,
-            licence=licence,
-            progress=progress,
-        )
-    _tell(report, repair, as_json)
+    job = partial(
+        api.view,
+        photo,
+        scene.output,
+        frames=frames,
+        elevation_deg=elevation,
+        angles_deg=read_numbers(angles),
+        frame_rate=read_rate(rate),
+        motion=motion,
+        moment=moment,
+    )
+    scene.make(photo, job)
 
 
-@verb
+@_painting
 def swap(
     photo: Photo,
     clothes: Annotated[
         Path, typer.Argument(metavar="CLOTHES", help="A photo of who wears the clothes.", show_default=False)
     ],
     *,
-    output: Output,
+    scene: Scene,
     parts: Annotated[
         str,
         typer.Option(help="What to take over: any of torso, arms, hands, legs, feet, head; upper, lower, body, all."),
     ] = "torso,arms,legs",
-    person: Person = 0,
     clothes_person: Annotated[int, typer.Option(min=0, help="Which person of the clothes' photo.")] = 0,
-    size: Size = None,
-    background: Background = None,
     motion: Annotated[Path | None, typer.Option(help="Let the result move, as for imitate.")] = None,
-    body: Body = "free",
-    source: Sources = None,
-    painter: Painter = "auto",
-    weights: Weights = None,
-    tune: Tune = 0,
-    face: Face = None,
-    licence: Licence = "any",
-    as_json: AsJson = False,
 ) -> None:
     """Dress the person in PHOTO in what the person in CLOTHES wears.
 
@@ -215,37 +219,14 @@ def swap(
     """
     from limner import api
 
-    repair = _repair(face, photo, licence)
-    with ProgressBar() as progress:
-        report = api.swap(
-            photo,
-            clothes,
-            output,
-            parts=read_words(parts),
-            person=person,
-            clothes_person=clothes_person,
-            size=size,
-            background=background,
-            motion=motion,
-            body=body,
-            sources=source or (),
-            painter=painter,
-            weights=weights,
-            tune=tune,
-            face_pass=repair,
-            licence=licence,
-            progress=progress,
-        )
-    _tell(report, repair, as_json)
+    words = read_words(parts)
+    scene.make(
+        photo,
+        partial(api.swap, photo, clothes, scene.output, parts=words, clothes_person=clothes_person, motion=motion),
+    )
 
 
-def _repair(face: str | None, photo: Path, licence: LicenceName) -> FaceRepair | None:
-    from limner import api
-
-    return None if face is None else api.FaceRepair.load(face, photo, licence=licence)
-
-
-def _tell(report: Any, repair: FaceRepair | None, as_json: bool) -> None:
+def _tell(report: Report, repair: FaceRepair | None, as_json: bool) -> None:
     warn(report.warnings)
     if as_json:
         print_json(report if repair is None else {**plain(report), "faces_repaired": repair.repaired})

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from limner.cli.choices import AsJson, Licence, Runtime, read_words
+from limner.cli.choices import AsJson, Inputs, Licence, Runtime, Smooth, read_words
 from limner.cli.outcome import counted, print_json, verb, warn
 from limner.cli.progress import ProgressBar
 from limner.types import BoneNames, PoseFormat, PostProcess, SkeletonName
@@ -15,9 +15,6 @@ from limner.types import BoneNames, PoseFormat, PostProcess, SkeletonName
 if TYPE_CHECKING:
     from limner.api import FilesReport
 
-Inputs = Annotated[
-    list[Path], typer.Argument(metavar="INPUT...", help="Pictures, folders, videos.", show_default=False)
-]
 AnyPerson = Annotated[int | None, typer.Option(min=0, help="Which person, 0 the largest.  [default: everybody]")]
 Draw = Annotated[Path | None, typer.Option(metavar="DIR", help="A folder for overlays, made if need be.")]
 
@@ -41,7 +38,7 @@ def pose(
     skeleton_only: Annotated[
         bool, typer.Option("--skeleton-only", help="Draw skeletons in OpenPose's colours on black.")
     ] = False,
-    smooth: Annotated[float, typer.Option(min=0, help="Smooth videos over time without lag; 1 is usual.")] = 0.0,
+    smooth: Smooth = 0.0,
     flip_test: Annotated[bool, typer.Option(help="Average with the mirrored picture (heatmap networks).")] = True,
     decoding: Annotated[PostProcess, typer.Option(help="Peaks to joints (heatmap networks).")] = "published",
     runtime: Runtime = "auto",
@@ -90,7 +87,7 @@ def body(
     format: Annotated[
         str | None, typer.Option(help="What to write into a folder, such as npz,obj,bvh.  [default: npz,glb]")
     ] = None,
-    smooth: Annotated[float, typer.Option(min=0, help="Smooth videos over time without lag; 1 is usual.")] = 0.0,
+    smooth: Smooth = 0.0,
     max_gap: Annotated[float, typer.Option(min=0, help="Fill gaps in videos up to so many seconds.")] = 1.0,
     world: Annotated[bool, typer.Option("--world", help="Upright on a floor; the camera stands still.")] = False,
     lock_feet: Annotated[bool, typer.Option("--lock-feet", help="Nail feet down while they stand.")] = False,
