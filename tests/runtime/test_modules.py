@@ -11,7 +11,7 @@ from torch import nn
 
 from limner.checks import InputError
 from limner.runtime import load_network
-from limner.runtime.modules import checksum
+from limner.runtime.modules import kept_name
 
 
 class TwoHeads(nn.Module):
@@ -92,16 +92,19 @@ def test_a_converted_network_is_kept_and_found_again(
 def test_other_weights_shapes_layers_and_code_are_kept_apart(
     module: nn.Module, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen = [checksum(module, (1, 3, 8, 6)), checksum(module, (2, 3, 8, 6))]
-    assert checksum(module, (1, 3, 8, 6)) == seen[0]
+    def name() -> str:
+        return kept_name(module, (1, 3, 8, 6), ".npz")
+
+    seen = [name(), kept_name(module, (2, 3, 8, 6), ".npz"), kept_name(module, (1, 3, 8, 6), ".npz", "converter 2")]
+    assert name() == seen[0] and Path(seen[0]).suffix == ".npz"
     with torch.no_grad():
         module.head.bias.add_(1)
-    seen.append(checksum(module, (1, 3, 8, 6)))
+    seen.append(name())
     module.trunk[2] = nn.Hardtanh()
-    seen.append(checksum(module, (1, 3, 8, 6)))
+    seen.append(name())
     monkeypatch.setattr(TwoHeads, "forward", lambda self, x: self.head(self.trunk(x)))
-    seen.append(checksum(module, (1, 3, 8, 6)))
-    assert len(set(seen)) == 5
+    seen.append(name())
+    assert len(set(seen)) == 6
 
 
 def test_a_damaged_file_is_made_anew(module: nn.Module, cache: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -243,6 +244,19 @@ def test_layers_are_kept_and_found_again(cache: Path, monkeypatch: pytest.Monkey
     assert [path.suffix for path in cache.iterdir()] == [".npz"]
     monkeypatch.setattr("limner.runtime.reading.freeze_module", None)
     np.testing.assert_array_equal(load_network(module, input_shape=x.shape, threads=1)(x)[0], first)
+
+
+def test_weights_of_layers_that_run_again_are_kept_once(cache: Path) -> None:
+    load_network(Corrected().eval(), input_shape=(1, 3, 8, 12), runtime="numba", threads=1)
+    with np.load(next(cache.iterdir()), allow_pickle=False) as file:
+        arrays = [file[name].tobytes() for name in file.files]
+    assert len(set(arrays)) == len(arrays)
+
+
+def test_layers_are_kept_without_openvino(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    assert isinstance(load_network(Residual().eval(), input_shape=(1, 3, 8, 12), threads=1), NumbaNetwork)
+    assert [path.suffix for path in cache.iterdir()] == [".npz"]
 
 
 def test_damaged_layers_are_made_anew(cache: Path, caplog: pytest.LogCaptureFixture) -> None:

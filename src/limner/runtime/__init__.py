@@ -59,13 +59,16 @@ __all__ = [
 ]
 
 
-_WITH_NUMBA = {"LayerNetwork": "layer_network", "NumbaNetwork": "numba_network", "can_run": "layer_network"}
+_WITH_NUMBA = {
+    "LayerNetwork": "layer_network",
+    "NumbaNetwork": "numba_network",
+    "can_run": "layer_network",
+    "speed_up_training": "training",
+}
 
 
 def __getattr__(name: str) -> Any:
     # numba's import takes half a second, which network files need not cost.
     if name in _WITH_NUMBA:
         return getattr(import_module(f"limner.runtime.{_WITH_NUMBA[name]}"), name)
-    if name == "speed_up_training":
-        return import_module("limner.runtime.training").speed_up_training
     raise AttributeError(f"module 'limner.runtime' has no attribute {name!r}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
@@ -16,7 +17,7 @@ from numpy import ndarray
 
 from limner.runtime.cache import mark_used
 from limner.runtime.layer_kinds import Layer, LayerList
-from limner.runtime.modules import checksum
+from limner.runtime.modules import kept_name
 from limner.runtime.reading import read_layers
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def kept_layers(module: nn.Module, input_shape: Sequence[int], folder: Path | No
     """
     if folder is None:
         return read_layers(module, input_shape)
-    kept = folder / f"{type(module).__name__.lower()}-{checksum(module, input_shape)}.npz"
+    kept = folder / kept_name(module, input_shape, ".npz")
     if kept.exists():
         try:
             mark_used(kept)
@@ -52,20 +53,20 @@ def _load(path: Path) -> LayerList:
     kinds = {kind.__name__: kind for kind in get_args(Layer)}
     with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
         sources, outputs, vectors, table = json.loads(str(file["table"]))
-        layers = []
-        for index, (kind, values, names) in enumerate(table):
-            arrays = {name: file[f"{name}{index}"] for name in names}
-            layers.append(kinds[kind](**{**values, **arrays}))
+        arrays = {name: file[name] for name in file.files if name != "table"}
+    layers = [
+        kinds[kind](**values, **{field: arrays[name] for field, name in names.items()}) for kind, values, names in table
+    ]
     return LayerList(tuple(sources), tuple(layers), tuple(map(tuple, outputs)), tuple(vectors))
 
 
 def _save(network: LayerList, path: Path) -> None:
-    table: list[tuple[str, dict[str, Any], list[str]]] = []
-    arrays: dict[str, ndarray] = {}
-    for index, layer in enumerate(network.layers):
+    table: list[tuple[str, dict[str, Any], dict[str, str]]] = []
+    arrays: dict[str, ndarray] = {}  # by what they hold: a layer that is run again and again has its weights once
+    for layer in network.layers:
         values = {field.name: getattr(layer, field.name) for field in fields(layer)}
-        names = [name for name, value in values.items() if isinstance(value, ndarray)]
-        arrays |= {f"{name}{index}": values.pop(name) for name in names}
+        names = {field: _content(value) for field, value in values.items() if isinstance(value, ndarray)}
+        arrays |= {name: values.pop(field) for field, name in names.items()}
         table.append((type(layer).__name__, values, names))
     if sum(array.nbytes for array in arrays.values()) > _LARGEST:
         return
@@ -79,3 +80,9 @@ def _save(network: LayerList, path: Path) -> None:
         _logger.warning("layers cannot be kept in %s: %s", path.parent, error)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def _content(array: ndarray) -> str:
+    digest = hashlib.sha256(repr((array.shape, array.dtype)).encode())
+    digest.update(np.ascontiguousarray(array).reshape(-1))
+    return digest.hexdigest()[:32]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 
-_FORMAT = "3"  # raised when what is kept on disk changes its meaning
+_FORMAT = "4"  # raised when what is kept on disk changes its meaning
 
 
 class TorchNetwork:
@@ -83,7 +83,9 @@ def read_module(core: Any, module: nn.Module, input_shape: Sequence[int], folder
     """
     if folder is None:
         return convert_module(module, input_shape)
-    kept = folder / f"{type(module).__name__.lower()}-{checksum(module, input_shape)}.xml"
+    import openvino
+
+    kept = folder / kept_name(module, input_shape, ".xml", f"openvino {openvino.__version__}")
     if kept.exists():
         try:
             mark_used(kept)
@@ -130,12 +132,20 @@ def freeze_module(module: nn.Module, input_shape: Sequence[int]) -> tuple[Any, T
         return torch.jit.freeze(torch.jit.trace(still, example, check_trace=False)), example
 
 
-def checksum(module: nn.Module, input_shape: Sequence[int]) -> str:
-    """Tell apart what gives different networks: weights, layers, the code of their forward passes, shape, versions."""
-    import openvino
+def kept_name(module: nn.Module, input_shape: Sequence[int], suffix: str, made_by: str = "") -> str:
+    """Return the name of the file in which what is made of a module is kept.
+
+    It tells apart what gives different networks: weights, layers, the code of their forward passes, shape, versions.
+
+    Args:
+        module: the torch module.
+        input_shape: of its input, -1 for any length.
+        suffix: of the file, dot included.
+        made_by: the converter and its version, where there is one besides torch.
+    """
     import torch
 
-    digest = hashlib.sha256(repr((_FORMAT, tuple(input_shape), openvino.__version__, torch.__version__)).encode())
+    digest = hashlib.sha256(repr((_FORMAT, tuple(input_shape), torch.__version__, made_by)).encode())
     digest.update(repr(module).encode())
     for kind in sorted({type(part) for part in module.modules()}, key=lambda kind: kind.__qualname__):
         code = getattr(kind.forward, "__code__", None)
@@ -143,7 +153,7 @@ def checksum(module: nn.Module, input_shape: Sequence[int]) -> str:
     for key, tensor in module.state_dict().items():
         digest.update(key.encode())
         digest.update(_bytes(tensor))
-    return digest.hexdigest()[:20]
+    return f"{type(module).__name__.lower()}-{digest.hexdigest()[:20]}{suffix}"
 
 
 def _bytes(tensor: Tensor) -> memoryview:

@@ -20,7 +20,7 @@ from numpy import ndarray
 
 from limner.checks import MissingExtra, WeightsError
 from limner.runtime.cache import mark_used
-from limner.runtime.modules import check_batch, checksum
+from limner.runtime.modules import check_batch, kept_name
 
 if TYPE_CHECKING:
     from torch import nn
@@ -107,7 +107,7 @@ def read_onnx_module(
         MissingExtra: the extra is not installed.
         WeightsError: ONNX cannot express the module.
     """
-    name = f"{type(module).__name__.lower()}-{checksum(module, input_shape)}.onnx"
+    name = kept_name(module, input_shape, ".onnx")
     if folder is not None and (folder / name).exists():
         mark_used(folder / name)
         with contextlib.suppress(WeightsError):  # gone or damaged since: it is made anew
