@@ -122,6 +122,9 @@ def test_specks_that_touch_the_body_nowhere_are_left_out() -> None:
     alpha[0, 11] = 0.01
     kept = painter._attached(alpha, covered)
     assert (kept[7, 9:11] == 0).all() and kept.sum() == kept.size - 2
+    alpha[6, 8] = alpha[8, 9] = 0.1  # now it hangs on by a thread, and has a faint rim
+    kept = painter._attached(alpha, covered)
+    assert (kept[[7, 7, 6, 8], [9, 10, 8, 9]] == 0).all() and kept.sum() == kept.size - 4
 
 
 def test_nothing_is_painted_for_a_body_out_of_the_frame(actor: Actor) -> None:

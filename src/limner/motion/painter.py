@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, Int32, UInt8
+from jaxtyping import Bool, Float32, Int32, UInt8
 from numpy import ndarray
 
 from limner.body import BodyData
 from limner.motion.drawn import Figure
-from limner.motion.surface import resize_channels, smooth_step, spread_in_picture
+from limner.motion.surface import disc, resize_channels, smooth_step, spread_in_picture
 from limner.motion.texture import Appearance
 from limner.records import Raster
 from limner.render import sample_faces
@@ -40,8 +40,9 @@ ARM_JOINTS = (16, 17, 18, 19)
 """Shoulders and elbows."""
 BAND_PX = 3.0
 EDGE_PX = (0.5, 3.0)
-SPECK = 0.02
-"""Mask from which on a pixel shows something."""
+SPECK, THREAD = 0.02, 0.15
+"""Mask from which on a pixel shows something, and from which on it holds something else."""
+SPECK_RIM_PX = 3
 SPREAD_CELL = 4
 """The spread outward is worked in cells of this many pixels."""
 
@@ -427,8 +428,19 @@ def _with_rim(left_out: Float32[ndarray, "h w"], covered: ndarray) -> Float32[nd
 
 def _attached(alpha: Float32[ndarray, "h w"], covered: ndarray) -> Float32[ndarray, "h w"]:
     """0 on specks that touch the body nowhere, such as the tip of a shoe left behind by a foot that turned; else 1."""
-    count, labels = cv2.connectedComponents(((alpha > SPECK) | covered).astype(np.uint8), connectivity=8)
-    attached = np.zeros(count, np.float32)
-    attached[labels[covered]] = 1
-    attached[0] = 1  # all that is too faint to be part of anything
-    return attached[labels]
+    # What hangs on by a thread too faint to be seen is loose too, and its own faint rim goes with it.
+    hanging = _loose(alpha, covered, THREAD)
+    kept = ((alpha > THREAD) | covered) & ~hanging
+    rim = cv2.dilate(hanging.astype(np.uint8), disc(SPECK_RIM_PX)) > 0
+    specks = rim & ~kept & (alpha > 0)
+    specks |= _loose(np.where(specks, 0, alpha), covered, SPECK)
+    return np.where(specks, np.float32(0), np.float32(1))
+
+
+def _loose(alpha: Float32[ndarray, "h w"], covered: ndarray, least: float) -> Bool[ndarray, "h w"]:
+    """Whatever of a mask above `least` touches the body nowhere."""
+    count, labels = cv2.connectedComponents(((alpha > least) | covered).astype(np.uint8), connectivity=8)
+    loose = np.ones(count, bool)
+    loose[labels[covered]] = False
+    loose[0] = False  # all that is too faint to be part of anything
+    return loose[labels]
