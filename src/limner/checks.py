@@ -64,7 +64,7 @@ def check_shape(array: Any, name: str, shape: Sequence[int | str]) -> None:
             if isinstance(wanted, str):
                 fits &= lengths.setdefault(wanted, given) == given
             else:
-                fits &= given == wanted
+                fits &= given == int(wanted)  # while a network is traced its lengths are tensors
     if not fits:
         expected = "(" + ", ".join(str(n) for n in shape) + ")"
         raise ShapeError(f"{name} must have shape {expected}, got {actual}", expected=expected, actual=actual)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from limner.body import HMR, load_hmr_model
 from limner.pose import PUBLISHED, PoseTable, build_network, hrnet_config
 from limner.runtime import load_network
 
@@ -75,6 +76,32 @@ def test_export_to_onnx(run: Run, official_file: Path, folder: Path) -> None:
         by_module = load_network(network, input_shape=shape, runtime="onnxruntime", threads=1)
         assert by_module.input_shape == shape
         np.testing.assert_allclose(by_module(batch)[0], by_file, atol=1e-5)
+
+
+@pytest.mark.parametrize(("format", "suffix"), [("openvino", ".xml"), ("onnx", ".onnx")])
+def test_the_light_body_network(run: Run, folder: Path, format: str, suffix: str) -> None:
+    if format == "onnx":
+        pytest.importorskip("onnxruntime")
+        pytest.importorskip("onnxscript")
+    outcome = run("export", "hmr-light", "-o", folder / f"a{suffix}", "--format", format, "--json")
+    report = json.loads(outcome.output)
+    assert report["difference"] < 1e-4 * report["largest"] and report["input_shape"] == [-1, 33, 6]
+    landmarks = np.random.default_rng(1).normal(size=(3, 33, 6)).astype(np.float32)
+    wanted = load_hmr_model("hmr-light").network(torch.from_numpy(landmarks)).numpy()
+    np.testing.assert_allclose(load_network(folder / f"a{suffix}")(landmarks)[0], wanted, atol=1e-4)
+
+
+def test_a_body_network_that_openvino_cannot_express(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    class Inexpressible(HMR):
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            return torch.linalg.lstsq(super().forward(image)[:, :, None], torch.ones(2, 85, 1)).solution[:, 0]
+
+    monkeypatch.setattr("limner.body.models.HMR", Inexpressible)
+    outcome = run("export", "hmr-light", "-o", folder / "a.xml", "--format", "openvino")
+    assert outcome.code == 1 and "OpenVINO cannot run this Inexpressible" in outcome.sentence
+    assert list(folder.iterdir()) == []
 
 
 def test_without_the_extra_a_sentence_says_what_to_install(

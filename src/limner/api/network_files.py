@@ -1,4 +1,4 @@
-"""The verb export: a pose network as a file that other programs run, compared with the network it was made from."""
+"""The verb export: a network of joints or bodies as a file for other programs, compared with what it was made from."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from limner.body import HMRModel, is_hmr, load_hmr_model
 from limner.checks import InputError, WeightsError
 from limner.media import check_output
-from limner.pose import load_pose_model
+from limner.pose import PoseModel, load_pose_model
 from limner.runtime import convert_module, load_network, write_onnx
 from limner.types import ExportFormat, LicenceName
 
@@ -51,10 +52,11 @@ def export(
     tolerance: float = TOLERANCE,
     licence: LicenceName = "any",
 ) -> ExportReport:
-    """Write a pose network as ONNX or OpenVINO, run the file, and keep it only if it gives what PyTorch gives.
+    """Write a network as ONNX or OpenVINO, run the file, and keep it only if it gives what PyTorch gives.
 
     Args:
-        name: imported weights, a training run's folder, or an official file: what `PosePredictor.load` takes.
+        name: imported weights, a training run's folder, or an official file: what `PosePredictor.load` or
+            `BodyPredictor.load` takes.
         output: the .onnx file, or OpenVINO's .xml.
         format: "onnx" needs the extra `export`; "openvino" needs nothing.
         tolerance: largest difference, as a share of the largest value.
@@ -63,15 +65,15 @@ def export(
     Raises:
         InputError: there is no such format, or the name does not suit it.
         FileProblem: the output cannot be written.
-        WeightsError: there are no such weights, or the file gives other values than the network; it is then removed.
+        WeightsError: there are no such weights, OpenVINO cannot express the network, or the file gives other values
+            than it; the file is then removed.
         MissingExtra: the extra is not installed.
     """
     if format not in _SUFFIX:
         raise InputError(f"no format is called {format!r}; there are {', '.join(_SUFFIX)}")
     output = check_output(output, (_SUFFIX[format],))
-    model = load_pose_model(name, licence=licence)
-    shape = (-1, 3, *model.table.input_hw)
-    batch = np.random.default_rng(0).normal(size=(2, 3, *model.table.input_hw)).astype(np.float32)
+    model, shape = _loaded(name, licence)
+    batch = np.random.default_rng(0).normal(size=(2, *shape[1:])).astype(np.float32)
     wanted = load_network(model.network, input_shape=shape, runtime="torch")(batch)[0]
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=".exporting-") as beside:
         made = Path(beside) / output.name
@@ -90,6 +92,15 @@ def export(
         for file in sorted(Path(beside).iterdir()):
             os.replace(file, output.parent / file.name)
     return ExportReport(output, model.name, shape, difference, largest, tolerance)
+
+
+def _loaded(name: str | Path, licence: LicenceName) -> tuple[PoseModel | HMRModel, tuple[int, ...]]:
+    """A network of either kind, and the shape of its input."""
+    if is_hmr(name):
+        body = load_hmr_model(name, licence=licence)
+        return body, body.config.input_shape
+    pose = load_pose_model(name, licence=licence)
+    return pose, (-1, 3, *pose.table.input_hw)
 
 
 def _write_openvino(model: Any, path: Path) -> None:

@@ -47,7 +47,7 @@ from limner.body.hmr import (
 from limner.body.landmark_network import LandmarkEncoder, LandmarkRegressor
 from limner.body.landmarks import landmarks_in_crop, look_at_crop
 from limner.body.limits import joint_limits
-from limner.body.models import PUBLISHED, HMRModel, PublishedHMR, import_weights, load_hmr_model
+from limner.body.models import PUBLISHED, HMRModel, PublishedHMR, import_weights, is_hmr, load_hmr_model
 from limner.body.perspective import crop_cameras, default_focal_px, perspective_translation, turn_to_ray
 from limner.body.prediction import HMRPredictor, crop_round
 from limner.body.predictor import BodyPredictor, FitChange, fit_change, fit_keypoints, mean_change
@@ -153,6 +153,7 @@ __all__ = [
     "geman_mcclure",
     "ground_bodies",
     "import_weights",
+    "is_hmr",
     "joint_limits",
     "landmarks_in_crop",
     "load_body",

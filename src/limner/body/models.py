@@ -5,7 +5,7 @@ Nothing but tensors and JSON is read.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -28,7 +28,7 @@ from limner.weights import (
     weights_folder,
 )
 
-__all__ = ["PUBLISHED", "HMRModel", "PublishedHMR", "import_weights", "load_hmr_model"]
+__all__ = ["PUBLISHED", "HMRModel", "PublishedHMR", "import_weights", "is_hmr", "load_hmr_model"]
 
 _BEST = ("best-network.safetensors", "best.safetensors")  # of runs with and without an adversary
 _LICENCE = "none is named for the weights; the repositories are for research"
@@ -116,6 +116,22 @@ def load_hmr_model(source: str | Path, *, licence: LicenceName = "any") -> HMRMo
     raise WeightsError(f"no HMR weights are called {name!r}, and no run or file lies there; {name_hint(name, known)}")
 
 
+def is_hmr(source: str | Path) -> bool:
+    """Whether weights, a run's folder or a file are an HMR network's, told by the name or by what is written beside.
+
+    Raises:
+        WeightsError: the file is damaged.
+    """
+    path, name = Path(source), str(source)
+    if name in PUBLISHED or name in _own():
+        return True
+    if path.is_dir() or path.suffix == ".safetensors":
+        file = _run_file(path)
+        config = read_facts(file).get("config") if file.exists() else None
+        return isinstance(config, Mapping) and "body" in config
+    return any(path.name.endswith(known.file) for known in PUBLISHED.values())
+
+
 def import_weights(name: str, path: str | Path, *, precision: PrecisionName = "fp32") -> WeightRecord:
     """Check a published file and keep it for use by name.
 
@@ -185,10 +201,9 @@ def _of_limner(name: str, file: Path) -> HMRModel:
 
 
 def _of_run(path: Path) -> HMRModel:
-    found = [path / name for name in _BEST if (path / name).exists()] if path.is_dir() else [path]
-    if not found or not found[0].exists():
+    file = _run_file(path)
+    if not file.exists():
         raise FileProblem(f"no {_BEST[0]} lies in {path}: it is no run of limner train body, or was not judged yet")
-    file = found[0]
     config = read_facts(file).get("config")
     try:
         section = config["network"]  # type: ignore[index]
@@ -200,6 +215,13 @@ def _of_run(path: Path) -> HMRModel:
     except (KeyError, TypeError, ValueError) as error:
         raise WeightsError(f"{file} was not written by limner train body: its configuration lacks {error}") from None
     return _loaded(str(path), HMR(table), file, "free" if body == "free" else "smpl")
+
+
+def _run_file(path: Path) -> Path:
+    """The weights of a run's folder, there or not; a file is its own."""
+    if not path.is_dir():
+        return path
+    return next((path / name for name in _BEST if (path / name).exists()), path / _BEST[0])
 
 
 def _loaded(name: str, network: HMR | SPIN, file: Path, body: Literal["free", "smpl"]) -> HMRModel:

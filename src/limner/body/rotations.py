@@ -99,7 +99,7 @@ def quat_wxyz_from_rotmat(rotmat: Float[Tensor, "... 3 3"]) -> Float[Tensor, "..
         torch.stack([m02 - m20, m01 + m10, 1 - m00 + m11 - m22, m12 + m21], -1),
         torch.stack([m10 - m01, m02 + m20, m12 + m21, 1 - m00 - m11 + m22], -1),
     ], -2)  # fmt: skip
-    best = candidates.diagonal(dim1=-2, dim2=-1).argmax(-1)
+    best = candidates.flatten(-2)[..., ::5].argmax(-1)  # the diagonal, in words that converters know
     chosen = candidates.gather(-2, best[..., None, None].expand(*best.shape, 1, 4)).squeeze(-2)
     quat = torch.nn.functional.normalize(chosen, dim=-1)
     return torch.where(quat[..., :1] < 0, -quat, quat)

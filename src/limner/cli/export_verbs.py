@@ -28,7 +28,7 @@ def export(
     licence: Licence = "any",
     as_json: AsJson = False,
 ) -> None:
-    """Write a pose network as ONNX or OpenVINO, and check that it gives what PyTorch gives.
+    """Write a network of joints or bodies as ONNX or OpenVINO, and check that it gives what PyTorch gives.
 
     The largest difference is printed; a file that differs by more than --tolerance is not kept. OpenVINO's .xml has its
     weights beside it in a .bin.

@@ -104,7 +104,9 @@ def convert_module(module: nn.Module, input_shape: Sequence[int]) -> Any:
         WeightsError: the module does something that OpenVINO cannot express.
     """
     import openvino
+    from openvino.frontend import GeneralFailure, NotImplementedFailure, OpConversionFailure
 
+    failures = (GeneralFailure, NotImplementedFailure, OpConversionFailure)  # plain exceptions, all three
     try:
         # Tracing and freezing first makes conversion three times as fast as OpenVINO's own way (3.4 s of CPU time
         # instead of 9.4 for HRNet-W32), because half of the nodes are gone.
@@ -112,7 +114,7 @@ def convert_module(module: nn.Module, input_shape: Sequence[int]) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             model = openvino.convert_model(frozen, example_input=example)
-    except (RuntimeError, TypeError, ValueError) as error:
+    except (RuntimeError, TypeError, ValueError, *failures) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise WeightsError(
             f"OpenVINO cannot run this {type(module).__name__} ({reason}): use runtime='torch'"
