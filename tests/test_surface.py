@@ -14,8 +14,8 @@ import limner
 from limner import api
 
 ROOM_NAMES = {
-    "limner": """Actor Bodies BodyPredictor Boxes FaceEditor FileProblem InputError Keypoints LimnerError Locator
-        MissingExtra Motion NobodyFound PosePredictor Raster SMPL ShapeError VideoWriter WeightsError
+    "limner": """Actor Bodies BodyPredictor Boxes FaceEditor FileProblem InputError Keypoints LimnerError
+        Locator MissingExtra Motion NobodyFound PosePredictor Raster SMPL ShapeError VideoWriter WeightsError
         __version__ align_face draw_keypoints evaluate_motion find_faces find_people fit_keypoints imitate
         load_body open_video rasterise read_image read_image_rgba read_keypoints read_motion resample_motion
         swap track_person view write_image write_video""",
