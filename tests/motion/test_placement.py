@@ -13,8 +13,9 @@ from scipy.spatial.transform import Rotation
 
 from limner.body import FastSMPL, pixels_from_picture, project_weak
 from limner.media import read_motion, resample_motion
-from limner.motion.placement import LARGEST, SMALLEST, place_motion
+from limner.motion.placement import LARGEST, SMALLEST, place_bodies, place_motion
 from limner.records import Bodies, Motion
+from limner.types import CameraStrategy
 
 from .conftest import DEMO, SIZE_HW, standing
 
@@ -233,3 +234,17 @@ def test_a_recorded_walk_does_not_slide(shared_data: Path, pose: FastSMPL, tmp_p
             slides.append(np.ptp(joints[run[2:-2], ball], axis=0) / metre if len(run) > 6 else np.zeros(2))
     across, down = np.array(slides).max(axis=0)
     assert len(slides) >= 4 and across < 0.03 and down < 0.06
+
+
+@pytest.mark.parametrize("camera", ["smooth", "source"])
+def test_who_follows_a_driver_seen_from_above_stands_where_the_photo_stands(
+    pose: FastSMPL, camera: CameraStrategy
+) -> None:
+    photo, driver = standing(), standing(4, size_hw=(90, 160), scale=0.4)
+    driver.rotvec[:, 0] = (
+        Rotation.from_euler("x", 35, degrees=True) * Rotation.from_rotvec(driver.rotvec[:, 0])
+    ).as_rotvec()
+    driver.weak_camera[2:, 2] += 0.05
+    rows = floor_row(place_bodies(driver, photo, pose, camera), pose) - floor_row(photo, pose)
+    sunk = 0.05 * PIXELS_A_METRE if camera == "smooth" else 0
+    np.testing.assert_allclose(rows, [0, 0, sunk, sunk], atol=0.05)

@@ -10,7 +10,9 @@ Notation: path (T, 3) pelvis in metres, x right, y up, z towards the viewer; zoo
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Float32
@@ -89,16 +91,47 @@ def place_bodies(motion: Motion | Bodies, person: Bodies, pose: FastSMPL, camera
         return replace(placed, weak_camera=_repeated(person.weak_camera, len(placed))) if camera == "source" else placed
     cameras = _repeated(person.weak_camera, len(motion))
     placed = replace(person, rotvec=motion.rotvec, betas=_repeated(person.betas, len(motion)), weak_camera=cameras)
+    lowest, joints = _lowest(placed, pose)
+    floor_y = _scene(person, pose).floor_y
     # The published anchor is the driver's first frame; where that walks the person out of the picture, the middle
     # of the driver's path serves instead.
-    anchors = (motion.weak_camera[0], np.median(motion.weak_camera, axis=0))
-    choices = [
-        strategy_camera(person.weak_camera[0], motion.weak_camera, anchor, camera, follow_scale=True)
-        for anchor in (anchors if camera == "smooth" else anchors[:1])
-    ]
-    joints = pose(placed.betas, placed.rotvec)[1]
+    choices = []
+    for anchor in (_first, _middle) if camera == "smooth" else (_first,):
+        cameras = strategy_camera(
+            person.weak_camera[0], motion.weak_camera, anchor(motion.weak_camera), camera, follow_scale=True
+        )
+        choices.append(cameras if camera == "copy" else _grounded(cameras, lowest, anchor, floor_y))
     best = min(choices, key=lambda cameras: frames_cut(joints, cameras, person.size_hw))
     return replace(placed, weak_camera=best.astype(np.float32))
+
+
+def _lowest(bodies: Bodies, pose: FastSMPL) -> tuple[Float[ndarray, "T"], Float[ndarray, "T J 3"]]:
+    """How low each body reaches, metres with y down, and its joints."""
+    parts = [slice(first, first + BATCH) for first in range(0, len(bodies), BATCH)]
+    posed = [pose(bodies.betas[part], bodies.rotvec[part]) for part in parts]
+    return (
+        np.concatenate([vertices[..., 1].max(axis=1) for vertices, _ in posed]),
+        np.concatenate([joints for _, joints in posed]),
+    )
+
+
+def _first(rows: ndarray) -> Any:
+    return rows[0]
+
+
+def _middle(rows: ndarray) -> Any:
+    return np.median(rows, axis=0)
+
+
+def _grounded(
+    cameras: Float[ndarray, "T 3"], lowest: Float[ndarray, "T"], anchor: Callable[[ndarray], Any], floor_y: float
+) -> Float[ndarray, "T 3"]:
+    """Move all frames up or down alike, so that at the anchor the feet are where those of the photo stand.
+
+    A driver seen from above, or crouching, has the pelvis nearer to the feet than the photo's person has.
+    """
+    shift = floor_y - anchor(cameras[:, 0] * (lowest + cameras[:, 2]))
+    return np.stack([cameras[:, 0], cameras[:, 1], cameras[:, 2] + shift / cameras[:, 0]], axis=1)
 
 
 def _repeated(row: Float32[ndarray, "1 C"], count: int) -> Float32[ndarray, "T C"]:
