@@ -142,7 +142,7 @@ def _ones(count: int) -> Tensor:
 
 def _fields(letter: str, maps: Float[Tensor, "B H W C"]) -> dict[str, int]:
     """What a program's row tells of maps under a letter."""
-    steps = zip("nij", maps.stride(), strict=False)
+    steps = zip("nij", maps.stride()[:3], strict=True)
     return {letter: maps.data_ptr(), **{f"{letter}_{axis}": 4 * step for axis, step in steps}}
 
 
