@@ -32,7 +32,8 @@ def _detector() -> Detector:
 def look_at_crop(image: RgbImage, center: Float[ndarray, "2"], side_px: float) -> Keypoints:
     """Return the joints that the pose network sees in a square of the picture: one row, "blazepose33", with metres.
 
-    The network knows upright people, so it looks at the square turned as the detector finds whoever is in it to lie.
+    The network knows upright people. Where the detector finds somebody who does not stand so, it looks a second time,
+    at the square turned as they lie, and the look counts that it is surer of: either may be the one that is wrong.
 
     Args:
         image: RGB.
@@ -40,17 +41,18 @@ def look_at_crop(image: RgbImage, center: Float[ndarray, "2"], side_px: float) -
         side_px: of the square, pixels of the picture.
     """
     region = Region(float(center[0]), float(center[1]), float(side_px))
-    turned = replace(region, angle=_lean(image, region))
-    return _pose_network()(image, turned).keypoints(image.shape[:2])
+    seen = _pose_network()(image, region)
+    angle = _lean(image, region)
+    if angle:
+        seen = max(seen, _pose_network()(image, replace(region, angle=angle)), key=lambda look: look.presence)
+    return seen.keypoints(image.shape[:2])
 
 
 def _lean(image: RgbImage, region: Region) -> float:
     """Return by how many radians the person in a region lies turned; 0 for who is upright, or not found."""
     corner = region.x - region.side / 2, region.y - region.side / 2
     found = _detector().look(image, (*corner, region.side), _SURE)
-    if not len(found):
-        return 0.0
-    angle = found.region(0).angle
+    angle = found.region(0).angle if len(found) else 0.0
     return angle if abs(angle) > _UPRIGHT_RAD else 0.0
 
 
