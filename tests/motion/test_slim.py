@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from limner.checks import InputError, ShapeError, WeightsError
 from limner.motion import SLIM_GENERATOR, Actor, SlimGenerator, SlimPainter, choose_painter
 from limner.motion.flow import NOWHERE
+from limner.motion.painter import Painted
 from limner.motion.slim import apply_change, crop_round, slim_config, source_crop, source_input, transfer_input
 
 from .conftest import standing
@@ -107,6 +108,20 @@ def test_still_persons_are_not_touched(actor: Actor) -> None:
     assert still.any() and (changed.colour[still] == painted.colour[still]).all()
     with pytest.raises(ShapeError):
         apply_change(painted, crop, np.zeros((8, 8, 4), np.float32))
+
+
+def test_the_mask_grows_in_its_gaps_alone_and_shrinks_anywhere() -> None:
+    alpha = np.zeros((100, 60), np.float32)
+    alpha[20:80, 10:28] = alpha[20:80, 30:50] = 0.9  # a gap of two pixels between them
+    painted = Painted(np.full((100, 60, 3), 90, np.uint8), alpha, np.zeros_like(alpha), 0, 0)
+    crop = crop_round((0, 0, 100, 60), HW)
+    change = np.zeros((*crop.size_hw, 4), np.float32)
+    change[..., 3] = 0.5
+    grown = apply_change(painted, crop, change).alpha
+    assert grown[30:70, 28:30].min() > 0.45 and grown[30:70, 12:26].min() > 0.99
+    assert not grown[:17].any() and not grown[:, :7].any() and not grown[:, 53:].any()
+    shrunk = apply_change(painted, crop, -change).alpha
+    np.testing.assert_allclose(shrunk, np.maximum(alpha - 0.5, 0), atol=1e-5)
 
 
 def test_sizes_are_read_off_the_weights(tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ from limner.motion.generator import (
     init_published,
 )
 from limner.motion.painter import Painted
+from limner.motion.surface import disc
 from limner.motion.texture import Appearance
 from limner.render import condition_map, face_table
 from limner.types import PainterName
@@ -50,6 +51,9 @@ SLIM_HW = (128, 80)
 """Height and width of the crop that the network sees, in pixels: the height of an upright person, and room for arms."""
 MARGIN = 1.06
 """The crop is so much larger than the painted person."""
+GAP = 0.03
+"""Gaps of the mask narrower than this share of the painting's height may be closed; beyond them it may not grow, since
+a network that is unsure of an outline lays a soft halo round it."""
 _GRID = 8
 _SHOWN = 0.02  # person mask below which a pixel shows nothing of the person
 
@@ -330,13 +334,22 @@ class SlimPainter:
 
 
 def apply_change(painted: Painted, crop: Crop, change: Float32[ndarray, "h w 4"]) -> Painted:
-    """Add corrections of colour ([-1, 1]) and person mask to a painting."""
+    """Add corrections of colour ([-1, 1]) and mask to a painting; the mask shrinks anywhere and grows in gaps alone."""
     size_hw = painted.alpha.shape
     check_shape(change, "change", (*crop.size_hw, 4))
     whole = crop.enlarged(np.ascontiguousarray(change), top=painted.top, left=painted.left, size_hw=size_hw)
     whole = whole * (1 - painted.still[..., None])
     colour = np.clip(np.rint(painted.colour + whole[..., :3] * np.float32(127.5)), 0, 255).astype(np.uint8)
-    return replace(painted, colour=colour, alpha=np.clip(painted.alpha + whole[..., 3], 0, 1).astype(np.float32))
+    wanted = np.clip(painted.alpha + whole[..., 3], 0, 1)
+    grown = painted.alpha + (wanted - painted.alpha) * _closed(painted.alpha)
+    return replace(painted, colour=colour, alpha=np.where(wanted > painted.alpha, grown, wanted).astype(np.float32))
+
+
+def _closed(alpha: Float32[ndarray, "h w"]) -> Float32[ndarray, "h w"]:
+    """1 on the person and in narrow gaps of their mask, 0 beyond."""
+    kernel = disc(max(1, round(GAP * alpha.shape[0] / 2)))
+    closed = cv2.morphologyEx((alpha > 0.5).astype(np.uint8), cv2.MORPH_CLOSE, kernel)
+    return cv2.blur(closed.astype(np.float32), (3, 3))
 
 
 def slim_config(state: dict[str, Tensor]) -> GeneratorConfig:
