@@ -13,8 +13,9 @@ from torch import nn
 
 from limner.checks import InputError
 from limner.pose import build_network, hrnet_config
-from limner.runtime import Convolution, NumbaNetwork, load_network
+from limner.runtime import Convolution, LayerList, NumbaNetwork, load_network
 from limner.runtime.fusing import fuse
+from limner.runtime.plan import Plan, Weights
 from limner.runtime.products import ROWS
 from limner.runtime.program import _begin, _cut
 from limner.runtime.reading import read_layers
@@ -141,6 +142,19 @@ def test_products_with_what_stays_are_made_once() -> None:
     layers = fuse(read_layers(Corrected(), (1, 3, 8, 12))).layers
     wide = [layer for layer in layers if isinstance(layer, Convolution) and layer.weight.shape[:2] == (5, 16)]
     assert len(wide) == 1
+
+
+def test_layers_that_share_weights_pack_them_once() -> None:
+    weight, bias, x = maps(8, 8, 1, 1), np.arange(8, dtype=np.float32), maps(1, 8, 4, 4)
+    layers = (Convolution("once", "x", weight, bias), Convolution("twice", "once", weight, bias))
+    packed: Weights = {}
+    plan = Plan(LayerList(("x",), layers, (("twice",),)), {"x": x.shape}, 1, packed)
+    plan.set("x", x)
+    wanted = x
+    for _ in layers:
+        wanted = np.einsum("oi,nihw->nohw", weight[:, :, 0, 0], wanted) + bias[:, None, None]
+    np.testing.assert_allclose(plan()[0], wanted, rtol=1e-4, atol=1e-4)
+    assert len(packed) == 1
 
 
 def test_rows_that_differ_are_left_to_others() -> None:

@@ -45,6 +45,7 @@ from limner.runtime.program import (
     WINOGRAD,
     run_program,
 )
+from limner.runtime.vectors import LANES
 from limner.runtime.winograd import DOWN, SAME, SMALL, TILES, UP, transform_panels
 
 # Tiles of a block. With few channels its patches and sums should lie in a core's second cache; with many the weights
@@ -55,9 +56,8 @@ _SPANS = {SAME: 4, DOWN: 4, UP: 4, SMALL: 2}  # pixels of a tile, of the smaller
 _FEWEST = {SAME: 8, DOWN: 24, UP: 1, SMALL: 6}
 _MANY = 4  # blocks for each thread, of which one more or less makes no odds
 _SLACK = 1 << 12
-_LANES = 8
 
-Weights = dict[tuple[str, int], tuple[ndarray, ndarray]]
+Weights = dict[tuple[int, int, int], tuple[ndarray, ndarray]]  # by the identity of kernels, channels read, and form
 
 
 @dataclass(frozen=True)
@@ -140,13 +140,13 @@ class Plan:
         count, channels, *size_hw = self.shapes[name]
         is_noise = any(getattr(layer, "noise", None) == name for layer in network.layers)
         # A picture's few channels stay as they are: no kernel but the plain one reads them.
-        broad = channels if is_noise or channels < _LANES <= max(size_hw) else -(-channels // _LANES) * _LANES
+        broad = channels if is_noise or channels < LANES <= max(size_hw) else -(-channels // LANES) * LANES
         self._new_map(name, count, size_hw, channels, broad)
 
     def _new_map(self, name: str, count: int, size_hw: Sequence[int], channels: int, broad: int = 0) -> Map:
         """Memory with zeros round it, used before where there is some: what is inside is always written anew."""
         pad = self._pads.get(name, 0)
-        broad = broad or -(-channels // _LANES) * _LANES
+        broad = broad or -(-channels // LANES) * LANES
         shape = (count, size_hw[0] + 2 * pad, size_hw[1] + 2 * pad, broad)
         key = (*shape, pad)
         free = self._free.get(key)
@@ -208,7 +208,7 @@ class Plan:
     def _row(self, kind: int, x: str, y: Map, **fields: Any) -> dict[str, Any]:
         """The fields that every layer has."""
         source, (height, width) = self._maps[x], y.size_hw
-        if kind != PLAIN and source.memory.shape[3] % _LANES:
+        if kind != PLAIN and source.memory.shape[3] % LANES:
             raise NotExpressible("an input of few channels is read by another layer than a convolution")
         rows, columns = source.size_hw
         sizes = {"count": len(y.memory), "height": height, "width": width, "rows": rows, "columns": columns}
@@ -279,7 +279,7 @@ class Plan:
         source = self._maps[layer.source]
         y = self._new_map(layer.output, self._count, (1, 1), source.channels)
         broad = y.memory.shape[3]
-        fields = self._row(MEASURE, layer.source, y, units=self._count * broad // _LANES, d=layer.epsilon)
+        fields = self._row(MEASURE, layer.source, y, units=self._count * broad // LANES, d=layer.epsilon)
         if layer.summand is None:
             return fields
         summand = self._new_map(layer.summand, self._count, (1, 1), source.channels)
@@ -347,10 +347,10 @@ class Plan:
             raise NotExpressible("a convolution with scaled channels, with noise or transposed is of another kind")
         if broad > 1 and fields["x_j"] != 4 * fields["inputs"]:
             raise NotExpressible("a convolution reads one of several joined maps")
-        run = -(-broad * fields["inputs"] // _LANES)
+        run = -(-broad * fields["inputs"] // LANES)
         sizes = {"kernel_high": high, "kernel_broad": broad, "stride": layer.stride, "padding": layer.padding}
         fields |= {**sizes, "run": run, **self._blocks(layer, fields)}
-        self._space_size = max(self._space_size, 2 * TABLE + fields["tiles"] * high * run * _LANES)
+        self._space_size = max(self._space_size, 2 * TABLE + fields["tiles"] * high * run * LANES)
         if layer.before is not None:
             step = self._finish(layer.before, fields["inputs"])
             fields |= {f"before_{name}": step[name] for name in ("gain", "bias", "slope")}
@@ -373,14 +373,14 @@ class Plan:
         return {"tiles": block, "shares": shares, "units": blocks * shares}
 
     def _panels(self, layer: Convolution, inputs: int, form: int | None) -> dict[str, int]:
-        """The fields of weights, worked out once for all shapes of inputs."""
-        key = (layer.output, -1 if form is None else form)
+        """The fields of weights, worked out once for all shapes of inputs and all layers that share them."""
+        key = (id(layer.weight), inputs, -1 if form is None else form)
         if key not in self._weights:
             outputs, given, high, broad = layer.weight.shape
             weight = np.pad(layer.weight, ((0, -outputs % 8), (0, inputs - given), (0, 0), (0, 0)))
             if form is None:  # a run of numbers is a line of the kernel, and whole eights
                 lines = weight.transpose(2, 3, 1, 0).reshape(high, broad * inputs, -1)
-                lines = np.pad(lines, ((0, 0), (0, -broad * inputs % _LANES), (0, 0)))
+                lines = np.pad(lines, ((0, 0), (0, -broad * inputs % LANES), (0, 0)))
                 panels = pack_panels(lines.reshape(1, -1, lines.shape[2]))
             else:
                 wide, narrow = pack_panels(weight.transpose(2, 3, 1, 0).reshape(high * broad, inputs, -1))
@@ -409,7 +409,7 @@ def tiling(form: int, count: int, grid_hw: Sequence[int], channels: int, threads
 def _form(layer: Convolution, source: Map, size_hw: Sequence[int]) -> int | None:
     """By which tiles a convolution is worked out; None by none."""
     form = UP if layer.transposed else {1: SAME, 2: DOWN}.get(layer.stride)
-    if form is None or layer.weight.shape[2:] != (3, 3) or source.memory.shape[3] % _LANES:
+    if form is None or layer.weight.shape[2:] != (3, 3) or source.memory.shape[3] % LANES:
         return None
     if form == SAME and (min(size_hw) < 4 or _count_tiles(len(source.memory), size_hw, 4) < _FEWEST[SAME]):
         form = SMALL
