@@ -9,13 +9,14 @@ import numpy as np
 from jaxtyping import Float, Float32
 from numpy import ndarray
 
-from limner.people import Detector, LandmarkNetwork, Region
+from limner.people import Detector, LandmarkNetwork, Landmarks, Region, skeleton_similarity
 from limner.records import Keypoints
 from limner.types import RgbImage
 
 __all__ = ["landmarks_in_crop", "look_at_crop"]
 
 _SURE = 0.3  # of the detector, which looks at a square where somebody is known to be
+_CLEARLY = 0.05  # by so much a turned look has to be steadier
 _UPRIGHT_RAD = 0.35  # who leans less is seen as well without a turn
 
 
@@ -33,7 +34,7 @@ def look_at_crop(image: RgbImage, center: Float[ndarray, "2"], side_px: float) -
     """Return the joints that the pose network sees in a square of the picture: one row, "blazepose33", with metres.
 
     The network knows upright people. Where the detector finds somebody who does not stand so, it looks a second time,
-    at the square turned as they lie, and the look counts that it is surer of: either may be the one that is wrong.
+    at the square turned as they lie, and the steadier look counts: either may be the one that is wrong.
 
     Args:
         image: RGB.
@@ -41,10 +42,11 @@ def look_at_crop(image: RgbImage, center: Float[ndarray, "2"], side_px: float) -
         side_px: of the square, pixels of the picture.
     """
     region = Region(float(center[0]), float(center[1]), float(side_px))
-    seen = _pose_network()(image, region)
-    angle = _lean(image, region)
+    seen, angle = _pose_network()(image, region), _lean(image, region)
     if angle:
-        seen = max(seen, _pose_network()(image, replace(region, angle=angle)), key=lambda look: look.presence)
+        turned = _pose_network()(image, replace(region, angle=angle))
+        if _steadiness(image, turned) > _steadiness(image, seen) + _CLEARLY:
+            seen = turned
     return seen.keypoints(image.shape[:2])
 
 
@@ -54,6 +56,12 @@ def _lean(image: RgbImage, region: Region) -> float:
     found = _detector().look(image, (*corner, region.side), _SURE)
     angle = found.region(0).angle if len(found) else 0.0
     return angle if abs(angle) > _UPRIGHT_RAD else 0.0
+
+
+def _steadiness(image: RgbImage, seen: Landmarks) -> float:
+    """Return how alike a skeleton is to what is seen from where it points, times how visible it is."""
+    again = _pose_network()(image, replace(seen.region, angle=seen.next_region.angle))
+    return skeleton_similarity(seen, again) * float(seen.score.mean())
 
 
 def landmarks_in_crop(keypoints: Keypoints, center: Float[ndarray, "2"], side_px: float) -> Float32[ndarray, "33 6"]:

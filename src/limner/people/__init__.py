@@ -9,7 +9,7 @@ He et al. 2010, "Guided Image Filtering".
 
 from limner.people.detector import Detector
 from limner.people.landmarks import LandmarkNetwork, Landmarks
-from limner.people.locator import Locator, People, find_people
+from limner.people.locator import Locator, People, find_people, skeleton_similarity
 from limner.people.mask import refine_mask
 from limner.people.regions import Region
 from limner.people.sighting import Sighting, watch_person
@@ -25,6 +25,7 @@ __all__ = [
     "Sighting",
     "find_people",
     "refine_mask",
+    "skeleton_similarity",
     "track_person",
     "watch_person",
 ]
