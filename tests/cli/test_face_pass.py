@@ -56,6 +56,16 @@ def test_a_face_that_becomes_less_alike_is_not(faces) -> None:
     assert (repair.frames, repair.repaired) == (1, 0)
 
 
+def test_a_face_that_becomes_hardly_more_alike_is_not_kept(faces, monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted, other = faces
+    repair, (frame, box) = FaceRepair(_Editor(wanted), wanted), _frame(other)
+    near = 0.9
+    for gain, kept in ((0.01, False), (0.03, True)):
+        likeness = iter([near, near + gain])
+        monkeypatch.setattr(repair, "_vector", lambda *_, likeness=likeness: next(likeness) * repair._wanted)
+        assert np.array_equal(repair(frame, box), frame) is not kept
+
+
 @pytest.mark.parametrize("box", [(0, 0, 100, 100), (490, 390, 900, 900), (-50, -50, -10, -10)])
 def test_a_head_without_a_face_stays(faces, box: tuple[float, ...]) -> None:
     repair = FaceRepair(_Editor(faces[1]), faces[0])

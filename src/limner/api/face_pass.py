@@ -1,4 +1,4 @@
-"""The face of every frame repaired by an encoder and its generator, and kept only where it is more like the photo's."""
+"""The face of every frame repaired by an encoder and its generator, kept where it is clearly more like the photo."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from limner.records import Boxes
 from limner.types import LicenceName, RgbImage
 
 _ALIGNED_SIDE = 256
+_LEAST_GAIN = 0.02  # of likeness; less comes and goes from frame to frame, and so would the face
 _GROWTH = 0.5  # of the head's box on each side, so that the finder sees what surrounds a face
 
 
@@ -27,7 +28,7 @@ class FaceRepair:
 
     Attributes:
         frames: how many were given.
-        repaired: how many faces became more like the photo's, and were kept.
+        repaired: how many faces became clearly more like the photo's, and were kept.
 
     Raises:
         NobodyFound: the photo shows no face.
@@ -58,7 +59,7 @@ class FaceRepair:
         return cls(FaceEditor.load(weights, licence=licence), read_image(photo))
 
     def __call__(self, frame: RgbImage, box: Float32[ndarray, "4"]) -> RgbImage:
-        """Return the frame with a better face, or as it was where there is no face or none that is more alike.
+        """Return the frame with a face clearly more like the photo's, or as it was.
 
         Args:
             frame: RGB.
@@ -71,7 +72,7 @@ class FaceRepair:
         aligned = cut_square(frame, faces.quads[0], _ALIGNED_SIDE)
         pasted = paste_face(frame, self._editor.invert(aligned).image, faces)
         before, after = (float(self._vector(picture, faces) @ self._wanted) for picture in (frame, pasted))
-        if after <= before:
+        if after - before < _LEAST_GAIN:
             return frame
         self.repaired += 1
         return pasted
