@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,7 +14,7 @@ from torch import nn
 
 from limner.checks import InputError
 from limner.pose import build_network, hrnet_config
-from limner.runtime import Convolution, LayerList, NumbaNetwork, load_network
+from limner.runtime import Convolution, LayerList, NumbaNetwork, load_network, program
 from limner.runtime.fusing import fuse
 from limner.runtime.plan import Plan, Weights
 from limner.runtime.products import ROWS
@@ -84,6 +85,17 @@ def test_rows_are_cut_into_bundles_of_six_and_five(rows: int) -> None:
     assert begins[-1] == rows if fewer < bundles or rows % ROWS == 0 else ROWS * bundles > rows
 
 
+@pytest.mark.parametrize("name", ["maps", "products", "program", "vectors", "winograd"])
+def test_code_is_kept_for_the_text_of_all_its_files(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for file in Path(program.__file__).parent.glob("*.py"):
+        shutil.copy(file, tmp_path)
+    monkeypatch.setattr(program, "__file__", str(tmp_path / "program.py"))
+    assert program._text_of_kernels() in program.LAYER.names
+    with (tmp_path / f"{name}.py").open("a") as file:
+        file.write("# another version")
+    assert program._text_of_kernels() not in program.LAYER.names
+
+
 @pytest.mark.parametrize("width", [1, 4, 5, 10, 11, 13, 16, 25, 29, 103, 112])
 def test_any_number_of_pixels(width: int) -> None:
     torch.manual_seed(0)
@@ -95,6 +107,38 @@ def test_any_number_of_pixels(width: int) -> None:
 def test_any_number_of_tiles(tiles: int) -> None:
     torch.manual_seed(0)
     got, wanted = both(nn.Conv2d(8, 24, 3, 1, 1), maps(1, 8, 4, 4 * tiles))
+    np.testing.assert_allclose(got, wanted, **TOLERANCE)
+
+
+@pytest.mark.parametrize(
+    ("channels", "size_hw", "batch", "threads"),
+    [
+        (3, (64, 64), 1, 1),  # folded
+        (1, (66, 100), 3, 2),  # folded, its tiles overlap
+        (4, (80, 64), 2, 1),
+        (3, (65, 80), 1, 1),  # an odd side
+        (3, (62, 64), 1, 2),  # too small to be folded
+        (5, (64, 64), 1, 1),  # too many channels
+    ],
+)
+def test_large_kernels_on_a_picture(channels: int, size_hw: tuple[int, int], batch: int, threads: int) -> None:
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Conv2d(channels, 16, 7, 2, 3), nn.ReLU(), nn.Conv2d(16, 4, 1))
+    got, wanted = both(module, maps(batch, channels, *size_hw), threads)
+    np.testing.assert_allclose(got, wanted, **TOLERANCE)
+
+
+def test_a_picture_that_two_layers_read_is_not_folded() -> None:
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.large, self.small = nn.Conv2d(3, 8, 7, 2, 3), nn.Conv2d(3, 8, 3, 2, 1)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.large(x) + self.small(x)
+
+    torch.manual_seed(0)
+    got, wanted = both(Twice(), maps(1, 3, 64, 64))
     np.testing.assert_allclose(got, wanted, **TOLERANCE)
 
 

@@ -2,14 +2,18 @@
 
 A norm and a cut that only convolutions of one pixel read are done as these read; of convolutions that differ in nothing
 but what comes after the products, as where a regressor corrects a row again and again, the products are made once.
+A large kernel of stride two on a picture of few channels is a smaller one of stride one on the picture's four quarters.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
+from jaxtyping import Float32
+from numpy import ndarray
 
 from limner.runtime.layer_kinds import Addition, Convolution, Layer, LayerList, names_read
 
@@ -17,6 +21,44 @@ from limner.runtime.layer_kinds import Addition, Convolution, Layer, LayerList, 
 def fuse(network: LayerList) -> LayerList:
     """Return the same network with fewer layers."""
     return _share_products(_move_steps(network))
+
+
+def fold(network: LayerList, sizes: Mapping[str, Sequence[int]]) -> tuple[LayerList, frozenset[str]]:
+    """Return the network with folded pictures, and the names of these: (C, H, W) become (4 C, H / 2, W / 2).
+
+    The channels of a folded picture are those of its pixels of even line and column, of even line and odd column, of
+    odd line and even column, and of the others. Only pictures that one 7x7 convolution reads are folded.
+
+    Args:
+        network: as `fuse` returns it.
+        sizes: height and width of every source.
+    """
+    readers = Counter(name for layer in network.layers for name in names_read(layer))
+    layers, folded = [], []
+    for layer in network.layers:
+        if isinstance(layer, Convolution) and _is_foldable(layer, sizes) and readers[layer.source] == 1:
+            folded.append(layer.source)
+            layer = replace(layer, weight=_folded_kernels(layer.weight), stride=1, padding=2)
+        layers.append(layer)
+    return replace(network, layers=tuple(layers)), frozenset(folded)
+
+
+def _is_foldable(layer: Convolution, sizes: Mapping[str, Sequence[int]]) -> bool:
+    size = sizes.get(layer.source, ())
+    is_stem = layer.weight.shape[1] <= _FEW and layer.weight.shape[2:] == (7, 7)
+    is_stem = is_stem and (layer.stride, layer.padding, layer.transposed) == (2, 3, False)
+    return is_stem and len(size) == 2 and not any(length % 2 for length in size) and min(size) >= _LEAST
+
+
+def _folded_kernels(weight: Float32[ndarray, "O C 7 7"]) -> Float32[ndarray, "O D 5 5"]:
+    """The kernels for the folded picture, four wide, with zeros after them so that they have a middle."""
+    outputs, channels = weight.shape[:2]
+    wide = np.pad(weight, ((0, 0), (0, 0), (1, 0), (1, 0))).reshape(outputs, channels, 4, 2, 4, 2)
+    four = wide.transpose(0, 3, 5, 1, 2, 4).reshape(outputs, 4 * channels, 4, 4)
+    return np.pad(four, ((0, 0), (0, 0), (0, 1), (0, 1)))
+
+
+_FEW, _LEAST = 4, 64  # channels of a picture; its sides, below which there are too few tiles to be worth it
 
 
 def _move_steps(network: LayerList) -> LayerList:

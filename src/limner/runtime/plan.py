@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float32
 from numpy import ndarray
 
-from limner.runtime.fusing import fuse
+from limner.runtime.fusing import fold, fuse
 from limner.runtime.layer_kinds import (
     Addition,
     Blur,
@@ -32,7 +32,6 @@ from limner.runtime.layer_kinds import (
 from limner.runtime.products import ROWS, WIDE, aligned, pack_panels
 from limner.runtime.program import (
     ADD,
-    APART,
     BLOCK,
     BLUR,
     CURVE,
@@ -42,18 +41,12 @@ from limner.runtime.program import (
     PLAIN,
     POOL,
     TABLE,
-    WINOGRAD,
     run_program,
 )
+from limner.runtime.tilings import form_of, tiling
 from limner.runtime.vectors import LANES
-from limner.runtime.winograd import DOWN, SAME, SMALL, TILES, UP, transform_panels
+from limner.runtime.winograd import DOWN, FOUR, UP, transform_panels
 
-# Tiles of a block. With few channels its patches and sums should lie in a core's second cache; with many the weights
-# come from memory, and a block should be enough to use them for.
-_TILES_OF_NARROW, _TILES_OF_BROAD, _BROAD = 18, 60, 257
-_SPANS = {SAME: 4, DOWN: 4, UP: 4, SMALL: 2}  # pixels of a tile, of the smaller map
-# With fewer tiles, reading Winograd's weights, several times the kernels', costs more than it saves.
-_FEWEST = {SAME: 8, DOWN: 24, UP: 1, SMALL: 6}
 _MANY = 4  # blocks for each thread, of which one more or less makes no odds
 _SLACK = 1 << 12
 
@@ -101,8 +94,8 @@ class Plan:
     """
 
     def __init__(self, network: LayerList, shapes: Mapping[str, Sequence[int]], threads: int, weights: Weights) -> None:
-        network = fuse(network)
         self.shapes = {name: tuple(shape) for name, shape in shapes.items()}
+        network, self._folded = fold(fuse(network), {name: shape[2:] for name, shape in self.shapes.items()})
         self._count = max(shape[0] for shape in self.shapes.values())
         self._threads, self._weights = threads, weights
         self._outputs, self._vectors = network.outputs, network.vectors
@@ -121,7 +114,11 @@ class Plan:
     def set(self, name: str, values: Float32[ndarray, "N C H W"]) -> None:
         """Give an input its values."""
         found = self._maps[name]
-        found.memory[..., : found.channels] = values.transpose(0, 2, 3, 1)
+        steps = 2 if name in self._folded else 1
+        parts = [values[:, :, i::steps, j::steps] for i in range(steps) for j in range(steps)]
+        for place, part in enumerate(parts):
+            channels = slice(place * part.shape[1], (place + 1) * part.shape[1])
+            found.memory[..., channels] = part.transpose(0, 2, 3, 1)
 
     def __call__(self) -> tuple[Float32[ndarray, "N C H W"], ...]:
         """Run the program; return copies of the outputs."""
@@ -138,6 +135,8 @@ class Plan:
 
     def _add_source(self, name: str, network: LayerList) -> None:
         count, channels, *size_hw = self.shapes[name]
+        if name in self._folded:
+            channels, size_hw = 4 * channels, [length // 2 for length in size_hw]
         is_noise = any(getattr(layer, "noise", None) == name for layer in network.layers)
         # A picture's few channels stay as they are: no kernel but the plain one reads them.
         broad = channels if is_noise or channels < LANES <= max(size_hw) else -(-channels // LANES) * LANES
@@ -325,7 +324,7 @@ class Plan:
             self._maps[layer.output] = y = replace(y, is_ragged=True)
         fields = self._row(PLAIN, layer.source, y, **self._finish(layer, y.memory.shape[3]))
         fields |= self._added(layer.residual, y)
-        form = _form(layer, source, size_hw)
+        form = form_of(layer, len(source.memory), source.memory.shape[3], size_hw)
         return self._tiled(layer, form, fields) if form is not None else self._untiled(layer, fields)
 
     def _tiled(self, layer: Convolution, form: int, fields: dict[str, Any]) -> dict[str, Any]:
@@ -376,8 +375,9 @@ class Plan:
         """The fields of weights, worked out once for all shapes of inputs and all layers that share them."""
         key = (id(layer.weight), inputs, -1 if form is None else form)
         if key not in self._weights:
-            outputs, given, high, broad = layer.weight.shape
-            weight = np.pad(layer.weight, ((0, -outputs % 8), (0, inputs - given), (0, 0), (0, 0)))
+            kernels = layer.weight[:, :, :4, :4] if form == FOUR else layer.weight
+            outputs, given, high, broad = kernels.shape
+            weight = np.pad(kernels, ((0, -outputs % 8), (0, inputs - given), (0, 0), (0, 0)))
             if form is None:  # a run of numbers is a line of the kernel, and whole eights
                 lines = weight.transpose(2, 3, 1, 0).reshape(high, broad * inputs, -1)
                 lines = np.pad(lines, ((0, 0), (0, -broad * inputs % LANES), (0, 0)))
@@ -389,39 +389,6 @@ class Plan:
         wide, narrow = self._weights[key]
         fields = {"wide": wide.ctypes.data, "wide_panels": wide.shape[1]}
         return {**fields, "narrow": narrow.ctypes.data if narrow.size else 0}
-
-
-def tiling(form: int, count: int, grid_hw: Sequence[int], channels: int, threads: int) -> tuple[dict[str, int], int]:
-    """Return a row's fields of tiles over `count` grids, and the floats of scratch memory that each thread needs.
-
-    The channels are those read and those written together; see `winograd` for forms.
-    """
-    span, places = _SPANS[form], TILES[form].places ** 2
-    tiles = _count_tiles(count, grid_hw, span)
-    block = _TILES_OF_NARROW if channels < _BROAD else _TILES_OF_BROAD
-    # Every thread is to have a block, and all blocks nearly one size.
-    block = -(-tiles // (-(-tiles // (block * threads)) * threads))
-    room = -(-block // ROWS) * ROWS
-    fields = {"kind": WINOGRAD, "form": form, "span": span, "places": places, "rows": grid_hw[0], "columns": grid_hw[1]}
-    return {**fields, "tiles": block, "units": -(-tiles // block)}, places * (room * channels + 2 * APART)
-
-
-def _form(layer: Convolution, source: Map, size_hw: Sequence[int]) -> int | None:
-    """By which tiles a convolution is worked out; None by none."""
-    form = UP if layer.transposed else {1: SAME, 2: DOWN}.get(layer.stride)
-    if form is None or layer.weight.shape[2:] != (3, 3) or source.memory.shape[3] % LANES:
-        return None
-    if form == SAME and (min(size_hw) < 4 or _count_tiles(len(source.memory), size_hw, 4) < _FEWEST[SAME]):
-        form = SMALL
-    if min(size_hw) < (6 if form == UP else _SPANS[form]) or (layer.padding > 1 and not layer.transposed):
-        return None
-    is_bound = layer.scale is not None or layer.noise is not None
-    is_enough = _count_tiles(len(source.memory), size_hw, _SPANS[form]) >= _FEWEST[form]
-    return form if is_bound or is_enough else None
-
-
-def _count_tiles(count: int, size_hw: Sequence[int], span: int) -> int:
-    return count * -(-size_hw[0] // span) * -(-size_hw[1] // span)
 
 
 def _pooled(length: int, layer: Pooling) -> int:

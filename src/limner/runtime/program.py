@@ -7,8 +7,10 @@ line to line, pixel to pixel. Several threads share every layer and meet after i
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
@@ -37,14 +39,17 @@ from limner.runtime.products import (
 )
 from limner.runtime.vectors import INT, LANES, compiled, copy, get_integer, put_integer
 from limner.runtime.winograd import (
+    FOUR,
     SAME,
     SMALL,
     UP,
     patch_in_down,
+    patch_in_four,
     patch_in_same,
     patch_in_small,
     patch_in_up,
     patch_out_down,
+    patch_out_four,
     patch_out_same,
     patch_out_small,
     patch_out_up,
@@ -59,8 +64,21 @@ _SIZES = ["units", "count", "height", "width", "inputs", "outputs", "rows", "col
 _KERNEL = ["wide", "wide_panels", "narrow", "narrow_n", "kernel_high", "kernel_broad", "stride", "padding"]
 # Runs are eights of numbers in a line of the kernel, shares those among whom the panels of weights are dealt out.
 _TILES = ["form", "span", "places", "tiles", "x_step", "y_step", "shift", "run", "shares"]
+
+
+def _text_of_kernels() -> str:
+    """A name for the text of all files whose code goes into `run`."""
+    digest = hashlib.sha256()
+    for name in ("maps", "products", "program", "vectors", "winograd"):
+        file = Path(__file__).with_name(f"{name}.py")
+        digest.update(file.read_bytes() if file.exists() else b"")  # a frozen application has none, and never changes
+    return f"text_{digest.hexdigest()[:12]}"
+
+
+# What numba keeps of compiled code it knows by the signature and the text of one file: without a field named after all
+# of them, code of the version before would run where only another file has changed.
 LAYER = np.dtype(
-    [(name, np.int64) for name in ("kind", *_SIZES, *_MAPS, *_VECTORS, *_KERNEL, *_TILES)]
+    [(name, np.int64) for name in ("kind", *_SIZES, *_MAPS, *_VECTORS, *_KERNEL, *_TILES, _text_of_kernels())]
     + [(name, np.float64) for name in ("a", "b", "c", "d")]
 )
 WINOGRAD, PLAIN, ADD, ENLARGE, BLUR, MEASURE, POOL, CURVE = range(8)
@@ -202,6 +220,8 @@ def _gather(row: Any, tile: int, target: int, step: int) -> None:
             patch_in_up(at + c, line, column, scale + c, to, step)
         elif row.form == SMALL:
             patch_in_small(at + c, line, column, scale + c, to, step)
+        elif row.form == FOUR:
+            patch_in_four(at + c, line, column, scale + c, to, step)
         else:
             patch_in_down(at + c, line, column, scale + c, to, step)
 
@@ -256,6 +276,8 @@ def _scatter(row: Any, tile: int, source: int, step: int) -> None:
             patch_out_up(at, step, to, y_i, y_j, g, b, s, add, noise, r_i, r_j, n_i)
         elif row.form == SMALL:
             patch_out_small(at, step, to, y_i, y_j, g, b, s, add, noise, r_i, r_j, n_i)
+        elif row.form == FOUR:
+            patch_out_four(at, step, to, y_i, y_j, g, b, s, add, noise, r_i, r_j, n_i)
         else:
             patch_out_down(at, step, to, y_i, y_j, g, b, s, add, noise, r_i, r_j, n_i)
 

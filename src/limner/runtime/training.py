@@ -20,9 +20,9 @@ from torch.nn.grad import conv2d_weight
 
 from limner.runtime.layer_network import can_run
 from limner.runtime.panels import PLACES, transformed_panels
-from limner.runtime.plan import tiling
 from limner.runtime.products import NARROW, WIDE
 from limner.runtime.program import LAYER, run_tiles
+from limner.runtime.tilings import count_tiles, tiling
 from limner.runtime.winograd import SAME
 
 # With fewer tiles, or less to do, making Winograd's weights and the layer's row cost more than they save.
@@ -66,7 +66,8 @@ class _FastConv2d(nn.Conv2d):
             and input.dtype == self.weight.dtype == torch.float32
             and not torch.is_autocast_enabled("cpu")
             and min(input.shape[2:]) >= 4
-            and _count_tiles(input) >= max(_FEWEST_TILES, _LEAST_WORK / (self.in_channels * self.out_channels))
+            and count_tiles(len(input), input.shape[2:], 4)
+            >= max(_FEWEST_TILES, _LEAST_WORK / (self.in_channels * self.out_channels))
         )
         return _Winograd.apply(input, self.weight, self.bias) if is_fast else super().forward(input)
 
@@ -91,10 +92,6 @@ class _Winograd(torch.autograd.Function):
         if ctx.needs_input_grad[2]:
             of_bias = gradient.sum(dim=(0, 2, 3))
         return of_x, of_weight, of_bias
-
-
-def _count_tiles(x: Tensor) -> int:
-    return len(x) * -(-x.shape[2] // 4) * -(-x.shape[3] // 4)
 
 
 def _convolved(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

@@ -1,4 +1,4 @@
-"""Winograd's 3x3 convolutions in tiles: of stride one, of stride two, and transposed of stride two.
+"""Winograd's convolutions in tiles: 3x3 of stride one, of stride two, and transposed of stride two; 4x4 of stride one.
 
 With d a patch, g a kernel and m their product place by place, y = A^T [(G g G^T) * (B^T d B)] A. Along an axis:
 
@@ -6,9 +6,11 @@ With d a patch, g a kernel and m their product place by place, y = A^T [(G g G^T
     small   4 samples, 4 places, 2 results: F(2, 3), 0.44 of them and fewer weights, for maps of a few pixels
     down    9 samples, 9 places, 4 results: F(4, 2) on the odd samples, the even ones as they are; 0.56 of them
     up      5 samples, 9 places, 8 results: the even ones by F(4, 2), the odd ones from one sample each; 0.56 of them
+    four    7 samples, 7 places, 4 results: F(4, 4) for kernels of four, 0.19 of them
 
 Source: Lavin and Gray 2016, "Fast Algorithms for Convolutional Neural Networks", sections 4.1 (F(2, 3)) and 4.3
-(F(4, 3)); the others by the same construction (Toom and Cook) with the points 0, 1, -1, 2 and infinity.
+(F(4, 3)); the others by the same construction (Toom and Cook) with the points 0, 1, -1, 2 and infinity, F(4, 4) with -2
+and 1/2, too.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from numpy import ndarray
 from limner.runtime.products import aligned
 from limner.runtime.vectors import INT, Finish, float_pointer, fused, load, store
 
-SAME, DOWN, UP, SMALL = range(4)
+SAME, DOWN, UP, SMALL, FOUR = range(5)
 
 _Step = Callable[[Any, list[Any]], list[Any]]
 
@@ -47,7 +49,7 @@ class Tile:
     samples: int
     places: int
     results: int
-    kernel: Float[ndarray, "places 3"]
+    kernel: Float[ndarray, "places k"]
     before: _Step
     after: _Step
 
@@ -122,9 +124,43 @@ def _after_up(builder: Any, m: list[Any]) -> list[Any]:
     return [value for pair in pairs for value in pair]
 
 
+def _before_four(builder: Any, d: list[Any]) -> list[Any]:
+    multiply_add, add, sub = fused(builder), builder.fadd, builder.fsub
+    # For a point p the coefficients are those of the product of x - q over all other points q.
+    low, middle, high = (multiply_add(d[i], 4, multiply_add(d[i + 2], -5, d[i + 4])) for i in range(3))
+    upper = [multiply_add(d[i + 2], -0.5, d[i + 3]) for i in (1, 2)]
+    lower = [multiply_add(d[i + 1], -2, d[i]) for i in (1, 2)]
+    ones = [multiply_add(lower[i], 2, upper[i]) for i in range(2)]
+    twos = [sub(multiply_add(d[i + 1], 0.5, upper[i]), d[i + 2]) for i in range(2)]
+    return [
+        multiply_add(low, -0.5, middle),
+        add(ones[1], ones[0]),
+        sub(ones[1], ones[0]),
+        multiply_add(twos[0], 2, twos[1]),
+        multiply_add(twos[0], -2, twos[1]),
+        middle,
+        multiply_add(middle, -0.5, high),
+    ]
+
+
+def _after_four(builder: Any, m: list[Any]) -> list[Any]:
+    multiply_add, add, sub = fused(builder), builder.fadd, builder.fsub
+    s1, d1, s2, d2 = add(m[1], m[2]), sub(m[1], m[2]), add(m[3], m[4]), sub(m[3], m[4])
+    return [
+        add(add(m[0], s1), add(s2, m[5])),
+        multiply_add(m[5], 0.5, multiply_add(d2, 2, d1)),
+        multiply_add(m[5], 0.25, multiply_add(s2, 4, s1)),
+        multiply_add(m[5], 0.125, add(multiply_add(d2, 8, d1), m[6])),
+    ]
+
+
 _THREE = np.array([[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]]) / 24
 _SMALL = np.array([[2, 0, 0], [1, 1, 1], [1, -1, 1], [0, 0, 2]]) / 2
 _TWO = np.array([[3, 0], [-3, -3], [-1, 1], [1, 2], [0, 6]]) / 6
+_POINTS = np.array([0, 1, -1, 2, -2, 0.5])
+_FOUR = np.array(
+    [[p**k / np.prod([p - q for q in _POINTS if q != p]) for k in range(4)] for p in _POINTS] + [[0, 0, 0, 1]]
+)
 _MIDDLE = np.tile([[0.0, 1.0, 0.0]], (4, 1))
 
 
@@ -140,6 +176,7 @@ TILES = {
     DOWN: Tile(9, 9, 4, _with_middle(0, 2), _before_down, _after_down),
     UP: Tile(5, 9, 8, _with_middle(2, 0), _before_up, _after_up),
     SMALL: Tile(4, 4, 2, _SMALL, _before_small, _after_small),
+    FOUR: Tile(7, 7, 4, _FOUR, _before_four, _after_four),
 }
 
 
@@ -203,16 +240,16 @@ def _make_patch_out(tile: Tile) -> Any:
     return _patch_out
 
 
-patch_in_same, patch_in_down, patch_in_up, patch_in_small = (_make_patch_in(TILES[kind]) for kind in range(4))
-patch_out_same, patch_out_down, patch_out_up, patch_out_small = (_make_patch_out(TILES[kind]) for kind in range(4))
+patch_in_same, patch_in_down, patch_in_up, patch_in_small, patch_in_four = map(_make_patch_in, TILES.values())
+patch_out_same, patch_out_down, patch_out_up, patch_out_small, patch_out_four = map(_make_patch_out, TILES.values())
 
 
-def transform_panels(panels: Float32[ndarray, "9 n I w"], kind: int = SAME) -> Float32[ndarray, "P n I w"]:
+def transform_panels(panels: Float32[ndarray, "K n I w"], kind: int = SAME) -> Float32[ndarray, "P n I w"]:
     """Return G g G^T of the kernels of packed panels, worked out in float64."""
     kernel = TILES[kind].kernel
     transform = np.kron(kernel, kernel)
     result = aligned((len(transform), *panels.shape[1:]))
     for panel in range(panels.shape[1]):  # one at a time, so that float64 needs little memory
-        flat = panels[:, panel].reshape(9, -1).astype(np.float64)
+        flat = panels[:, panel].reshape(len(panels), -1).astype(np.float64)
         result[:, panel] = (transform @ flat).reshape(len(transform), *panels.shape[2:])
     return result
