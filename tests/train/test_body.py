@@ -374,14 +374,14 @@ def test_bodies_are_learned_from_scratch(tmp_path: Path) -> None:
     """On unseen made-up people, the adversary on; see docs/training.md for what came out and how long it took."""
     path = next(path for path in CONFIGS if path.stem == "hmr-light-synthetic-cpu")
     words = [
-        "data.synthetic.side=160", "data.synthetic.count=1200", "data.valid.synthetic.side=160",
-        "data.valid.synthetic.count=150", "loop.epochs=30", "loop.validate_epochs=30", "loop.device=cpu",
+        "data.synthetic.side=160", "data.synthetic.count=2000", "data.valid.synthetic.side=160",
+        "data.valid.synthetic.count=150", "loop.epochs=20", "loop.validate_epochs=20", "loop.device=cpu",
     ]  # fmt: skip
     began = time.process_time()
     train_body(load_body_config(path, words), tmp_path / "run")
     last = read_metrics(tmp_path / "run")[-1]
-    assert last["PA-MPJPE"] < 0.75 * last["start PA-MPJPE"]
-    assert last["MPJPE"] < 0.6 * last["start MPJPE"]
+    assert last["PA-MPJPE"] < 0.73 * last["start PA-MPJPE"]
+    assert last["MPJPE"] < 0.55 * last["start MPJPE"]
     assert time.process_time() - began < 20 * 60
 
 
