@@ -104,6 +104,12 @@ def test_a_body_network_that_openvino_cannot_express(
     assert list(folder.iterdir()) == []
 
 
+def test_a_name_of_nothing_gets_the_nearest(run: Run, folder: Path) -> None:
+    outcome = run("export", "hmr-lite", "-o", folder / "a.onnx")
+    assert outcome.code == 1 and "did you mean 'hmr-light'?" in outcome.sentence
+    assert list(folder.iterdir()) == []
+
+
 def test_without_the_extra_a_sentence_says_what_to_install(
     run: Run, official_file: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

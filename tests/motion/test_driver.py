@@ -191,7 +191,7 @@ def test_frames_without_the_person_are_counted(film: Path, body: BodyData, monke
 def test_a_film_ends_where_the_person_is_gone_for_good(
     film: Path, body: BodyData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(driver, "GONE_S", 0.2)
+    monkeypatch.setattr(driver, "LOST_S", 0.2)
     points = keypoints_of(body, standing(1, size_hw=(64, 48)))
     follow(monkeypatch, points, unseen=(5, *range(12, 20)))
     found = read_driver(film)

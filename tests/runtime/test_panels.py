@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from limner.runtime import panels, program
 from limner.runtime.panels import PLACES, transformed_panels
 from limner.runtime.products import pack_panels
 from limner.runtime.winograd import transform_panels
@@ -29,3 +30,9 @@ def test_panels_are_those_of_a_network(outputs: int, order: Callable[[torch.Tens
     for got, wanted in zip(found, map(transform_panels, plain), strict=True):
         # Sums of nine products in float32: the worst found is 1.2e-7 of numbers up to 3.3.
         np.testing.assert_allclose(got.numpy().ravel(), wanted.ravel(), rtol=0, atol=1e-6)
+
+
+def test_kept_code_is_that_of_this_version_of_all_kernel_files() -> None:
+    transformed_panels(torch.ones(8, 8, 3, 3), torch.empty(PLACES * 64))
+    (signature,) = panels._transform_all.signatures
+    assert program._text_of_kernels() in str(signature[-1])

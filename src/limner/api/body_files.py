@@ -12,7 +12,7 @@ from limner.api.body_looks import photo_look
 from limner.api.body_tracks import BodyOptions, BodyReader, Track
 from limner.api.inputs import FilesReport, Inputs, Progress, Source, gather, nobody, read_all
 from limner.api.overlays import Overlays
-from limner.body import FastSMPL, mean_change
+from limner.body import DEFAULT_ANCHOR, FastSMPL, mean_change
 from limner.checks import InputError
 from limner.types import BodyFormat, BoneNames, LicenceName, RgbImage
 
@@ -34,7 +34,7 @@ def body(
     draw: str | Path | None = None,
     turntable: bool = False,
     weights: str | Path | None = "auto",
-    anchor: float = 0.3,
+    anchor: float = DEFAULT_ANCHOR,
     licence: LicenceName = "any",
     progress: Progress | None = None,
 ) -> FilesReport:

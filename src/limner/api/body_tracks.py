@@ -15,6 +15,7 @@ from scipy.spatial.transform import Rotation
 
 from limner.api.inputs import Progress, Source, follow
 from limner.body import (
+    DEFAULT_ANCHOR,
     BodyData,
     BodyPredictor,
     FitChange,
@@ -66,7 +67,7 @@ class BodyOptions:
     lock_feet: bool = False
     focal_px: float | None = None
     weights: str | Path | None = "auto"
-    anchor: float = 0.3
+    anchor: float = DEFAULT_ANCHOR
     licence: LicenceName = "any"
 
     def __post_init__(self) -> None:

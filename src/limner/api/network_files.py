@@ -10,12 +10,15 @@ from typing import Any
 
 import numpy as np
 
+from limner.body import PUBLISHED as BODIES
 from limner.body import HMRModel, is_hmr, load_hmr_model
-from limner.checks import InputError, WeightsError
+from limner.checks import InputError, WeightsError, name_hint
 from limner.media import check_output
+from limner.pose import PUBLISHED as POSES
 from limner.pose import PoseModel, load_pose_model
 from limner.runtime import convert_module, load_network, write_onnx
 from limner.types import ExportFormat, LicenceName
+from limner.weights import list_weights
 
 TOLERANCE = 1e-4
 """Largest difference allowed, as a share of the largest value that the network itself gives."""
@@ -96,6 +99,12 @@ def export(
 
 def _loaded(name: str | Path, licence: LicenceName) -> tuple[PoseModel | HMRModel, tuple[int, ...]]:
     """A network of either kind, and the shape of its input."""
+    known = [*POSES, *BODIES, *(one.name for one in list_weights() if one.name.startswith("hmr-"))]
+    if not Path(name).exists() and str(name) not in known:
+        raise WeightsError(
+            f"no weights of joints or bodies are called {str(name)!r}, and no run or file lies there; "
+            f"{name_hint(str(name), known)}"
+        )
     if is_hmr(name):
         body = load_hmr_model(name, licence=licence)
         return body, body.config.input_shape

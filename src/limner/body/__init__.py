@@ -7,6 +7,7 @@ right, y down, z away; the picture frame's unit is half the longer side, and x =
 Papers: Loper et al. 2015 (SMPL), Kanazawa et al. 2018 (HMR), Bogo et al. 2016 (SMPLify).
 """
 
+from limner.body.anchor import DEFAULT_ANCHOR
 from limner.body.camera import picture_from_pixels, pixels_from_picture, project_weak
 from limner.body.crop import (
     CROP_SIZE,
@@ -93,6 +94,7 @@ from limner.body.spin import SPIN
 
 __all__ = [
     "CROP_SIZE",
+    "DEFAULT_ANCHOR",
     "ENCODERS",
     "HMR",
     "HMR_NETWORKS",

@@ -16,7 +16,7 @@ from numpy import ndarray
 from limner.body import BodyPredictor
 from limner.checks import InputError, NobodyFound
 from limner.media import motion_kind, open_video, read_keypoints, read_motion, resample_motion
-from limner.people import track_person
+from limner.people import LOST_S, track_person
 from limner.records import Bodies, Keypoints, Motion
 
 Progress: TypeAlias = Callable[[int, int | None, str], None]
@@ -24,8 +24,6 @@ Progress: TypeAlias = Callable[[int, int | None, str], None]
 
 MOTION_RATE = Fraction(30)
 """Frames a second of a result whose motion has no pictures."""
-GONE_S = 1.0
-"""Who is not seen for longer at the end has gone: a film cut together goes on with somebody else."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +129,7 @@ def _from_video(
 def _until_gone(valid: Bool[ndarray, "T"], rate: Fraction, path: str | Path) -> tuple[int, tuple[str, ...]]:
     """How many frames to play, up to where the person is gone for good, and what to say of it."""
     count = int(np.flatnonzero(valid)[-1]) + 1
-    if len(valid) - count <= GONE_S * rate:
+    if len(valid) - count <= LOST_S * rate:
         return len(valid), ()
     gone = f"the person of {Path(path).name} is gone for good after {count / float(rate):.1f} s; the film ends there"
     return count, (gone,)

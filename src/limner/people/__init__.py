@@ -12,10 +12,11 @@ from limner.people.landmarks import LandmarkNetwork, Landmarks
 from limner.people.locator import Locator, People, find_people, skeleton_similarity
 from limner.people.mask import refine_mask
 from limner.people.regions import Region
-from limner.people.sighting import Sighting, watch_person
+from limner.people.sighting import LOST_S, Sighting, watch_person
 from limner.people.tracker import track_person
 
 __all__ = [
+    "LOST_S",
     "Detector",
     "LandmarkNetwork",
     "Landmarks",

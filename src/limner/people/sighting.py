@@ -14,7 +14,8 @@ from limner.people.tracker import track_person
 from limner.records import Keypoints
 from limner.types import RgbImage
 
-_LOST_S = 1.0  # a person away for longer is gone; whoever comes next is another
+LOST_S = 1.0
+"""Seconds: a person away for longer is gone, and whoever comes next is another."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def watch_person(
         missing = missing + 1 if keypoints is None else 0
         if progress is not None:
             progress(end)
-        if missing > _LOST_S * frame_rate or (max_frames is not None and len(track) >= max_frames):
+        if missing > LOST_S * frame_rate or (max_frames is not None and len(track) >= max_frames):
             break
     shown = len(track) - missing
     return Sighting(first, end, track[:shown], masks[:shown]) if track else None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from jaxtyping import Float
 from llvmlite import ir
 from numba import types
@@ -15,10 +16,12 @@ from numpy import ndarray
 from torch import Tensor
 
 from limner.runtime.products import NARROW, WIDE
+from limner.runtime.program import LAYER
 from limner.runtime.vectors import INT, LANES, VECTOR, compiled, constant, float_pointer, fused, load_one, store
 from limner.runtime.winograd import SAME, TILES
 
 PLACES = TILES[SAME].places ** 2
+_NO_LAYERS = np.empty(0, LAYER)  # whose type tells numba by which version of the kernels' files code was compiled
 
 
 def transformed_panels(
@@ -38,13 +41,13 @@ def transformed_panels(
 
 def _panels_of(weight: Tensor, lanes: int, memory: Tensor) -> Float[Tensor, "36 n I L"]:
     panels, inputs = len(weight) // lanes, weight.shape[1]
-    _transform_all(weight.data_ptr(), weight.stride(), memory.data_ptr(), (panels, inputs), lanes == WIDE)
+    _transform_all(weight.data_ptr(), weight.stride(), memory.data_ptr(), (panels, inputs), lanes == WIDE, _NO_LAYERS)
     return memory.view(PLACES, panels, inputs, lanes)
 
 
 @compiled
 def _transform_all(
-    weight: int, steps: tuple[int, int, int, int], target: int, panels: tuple[int, int], is_wide: bool
+    weight: int, steps: tuple[int, int, int, int], target: int, panels: tuple[int, int], is_wide: bool, layers: ndarray
 ) -> None:
     count, inputs = panels
     lanes = WIDE if is_wide else NARROW
